@@ -1,0 +1,232 @@
+"""Signed orders: what a source system may tell a box, one model per document type.
+
+Every order carries who issued it, its place in that issuer's sequence, whom it is for and how long
+it holds. The names of `kind` are the payload type suffixes of the wire contract.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from agent.model.bulletin import BulletinClass, SourceLevel
+from agent.wire.base import Document, Line, Moment, Name, RelativeUrl, Sha256, Text, Ulid
+
+
+class ScopeKind(StrEnum):
+    """What a scope names."""
+
+    DEVICE = "device"
+    GROUP = "group"
+    STATION = "station"
+    PROVINCE = "province"
+
+
+class Scope(Document):
+    """Whom an order is for."""
+
+    kind: ScopeKind
+    id: Name
+
+
+class Order(Document):
+    """What every order carries."""
+
+    id: Ulid
+    issuer: Name
+    seq: int = Field(ge=1, le=2**53)
+    scope: Scope
+    not_before: Moment
+    expires: Moment
+
+    @model_validator(mode="after")
+    def _validity(self) -> Order:
+        if self.expires <= self.not_before:
+            raise ValueError("expires must be after not_before")
+        return self
+
+
+class MediaRef(Document):
+    """A file named by its content."""
+
+    sha256: Sha256
+    size_bytes: int = Field(ge=1, le=2**31)
+    duration_ms: int = Field(ge=1, le=24 * 3600 * 1000)
+    gain_db: float = Field(default=0.0, ge=-40, le=20)
+    url: RelativeUrl
+
+
+class ScheduleRef(Document):
+    """A schedule document, fetched apart and believed because its hash is signed here."""
+
+    id: Name
+    version: int = Field(ge=1, le=2**53)
+    sha256: Sha256
+    size_bytes: int = Field(ge=2, le=16 * 1024 * 1024)
+    url: RelativeUrl
+
+
+class HoursWindow(Document):
+    """Civil hours in which sound is allowed, with a level cap."""
+
+    weekdays: tuple[Annotated[int, Field(ge=1, le=7)], ...] = (1, 2, 3, 4, 5, 6, 7)
+    start: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+    end: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
+    max_minutes: int | None = Field(default=None, ge=1, le=1440)
+    max_dbfs: float | None = Field(default=None, ge=-40, le=0)
+
+
+class ReleaseRef(Document):
+    """Software the box should run."""
+
+    version: Annotated[str, Field(min_length=1, max_length=64)]
+    sha256: Sha256
+    size_bytes: int = Field(ge=1)
+    url: RelativeUrl
+
+
+class BoardPage(Document):
+    """One page a board shows when nothing more urgent is due."""
+
+    id: Name
+    title: Line
+    text: Text = ""
+    dwell_s: int = Field(default=10, ge=2, le=3600)
+
+
+class Desired(Order):
+    """What the box should hold; replaces the former `desired` of the same issuer and scope as a whole."""
+
+    kind: Literal["desired"] = "desired"
+    schedule: ScheduleRef | None = None
+    hours: tuple[HoursWindow, ...] = ()
+    groups: tuple[Name, ...] = Field(default=(), max_length=32)
+    pages: tuple[BoardPage, ...] = Field(default=(), max_length=64)
+    settings: dict[Name, str | int | float | bool] = Field(default_factory=dict, max_length=64)
+    release: ReleaseRef | None = None
+
+
+class BulletinPart(Document):
+    """One language version of a bulletin."""
+
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "vi"
+    title: Line
+    text: Text = ""
+    media: MediaRef | None = None
+
+
+class Bulletin(Order):
+    """A normal or priority bulletin to be aired once, beside the schedule."""
+
+    kind: Literal["bulletin"] = "bulletin"
+    bulletin_class: BulletinClass = Field(alias="class", default=BulletinClass.PRIORITY)
+    level: SourceLevel
+    parts: tuple[BulletinPart, ...] = Field(min_length=1, max_length=16)
+    zones: tuple[Name, ...] = ()
+    start: Moment | None = None
+    max_minutes: int = Field(default=30, ge=1, le=240)
+    author: Line = ""
+    approver: Line = ""
+
+
+class EmergencyEvent(StrEnum):
+    """Event types with a pre-staged message."""
+
+    FLOOD = "flood"
+    STORM = "storm"
+    FLASH_FLOOD = "flash_flood"
+    DAM_RELEASE = "dam_release"
+    LANDSLIDE = "landslide"
+    FIRE = "fire"
+    EPIDEMIC = "epidemic"
+    EVACUATION = "evacuation"
+    ALL_CLEAR = "all_clear"
+    TEST = "test"
+    OTHER = "other"
+
+
+class Emergency(Order):
+    """Class khẩn cấp: sounds at once, until `expires` or a `cancel`."""
+
+    kind: Literal["emergency"] = "emergency"
+    event: EmergencyEvent
+    level: SourceLevel
+    parts: tuple[BulletinPart, ...] = Field(min_length=1, max_length=16)
+    zones: tuple[Name, ...] = ()
+    repeats: int = Field(default=3, ge=1, le=100)
+    repeat_every_s: int = Field(default=600, ge=30, le=86_400)
+    max_minutes: int = Field(default=60, ge=1, le=1440)
+
+
+class Cancel(Order):
+    """Ends an emergency or bulletin, with an optional all-clear message."""
+
+    kind: Literal["cancel"] = "cancel"
+    cancels: Ulid
+    all_clear: BulletinPart | None = None
+
+
+class LiveSource(StrEnum):
+    """Where live sound comes from."""
+
+    STREAM = "stream"
+    MULTICAST = "multicast"
+    LINE_IN = "line_in"
+    FM = "fm"
+    MICROPHONE = "microphone"
+
+
+class Grant(Order):
+    """A live session: who may speak, whence, from when to when."""
+
+    kind: Literal["grant"] = "grant"
+    speaker: Line
+    level: SourceLevel
+    source: LiveSource
+    address: Annotated[str, Field(max_length=500)] = ""
+    stream_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    zones: tuple[Name, ...] = ()
+    max_minutes: int = Field(default=30, ge=1, le=240)
+    silence_limit_s: int = Field(default=30, ge=1, le=600)
+    stall_limit_s: int = Field(default=10, ge=1, le=120)
+
+
+class JobAction(StrEnum):
+    """The only actions a job may ask for."""
+
+    SET_VOLUME = "set_volume"
+    STOP = "stop"
+    NEXT = "next"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RESTART_WORKER = "restart_worker"
+    REBOOT = "reboot"
+    SELF_TEST = "self_test"
+    SCREENSHOT = "screenshot"
+    SUPPORT_BUNDLE = "support_bundle"
+
+
+class Job(Order):
+    """One diagnostic or control action with a deadline (`expires`)."""
+
+    kind: Literal["job"] = "job"
+    action: JobAction
+    arguments: dict[Name, str | int | float | bool] = Field(default_factory=dict, max_length=16)
+
+
+AnyOrder = Desired | Bulletin | Emergency | Cancel | Grant | Job
+
+ORDER_KINDS: dict[str, type[AnyOrder]] = {
+    "desired": Desired,
+    "bulletin": Bulletin,
+    "emergency": Emergency,
+    "cancel": Cancel,
+    "grant": Grant,
+    "job": Job,
+}
+
+MAX_VALIDITY = timedelta(days=400)
+"""No order may hold longer than this."""

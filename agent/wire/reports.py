@@ -1,0 +1,245 @@
+"""Reports going up: birth, state, health, event, as-run, reported state, job results.
+
+Every report that must not be lost carries a ULID `id`; the receiver stores each id once.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from agent.model.bulletin import BulletinClass, SourceLevel
+from agent.model.report import AsRun, CutReason, MissedReason, Verdict
+from agent.wire.base import Document, Line, Moment, Sha256, Ulid
+from agent.wire.orders import JobAction
+
+Short = Annotated[str, Field(max_length=100)]
+
+
+class Birth(Document):
+    """Says everything about a box each time it connects; retained."""
+
+    kind: Literal["birth"] = "birth"
+    boot_id: Short
+    at: Moment
+    name: Line = ""
+    version: Short
+    boot_slot: Short = ""
+    zones: tuple[Short, ...] = ()
+    capabilities: tuple[Short, ...] = ()
+    root_version: int = 0
+    desired_seq: int = 0
+    schedule_version: int = 0
+
+
+class Online(StrEnum):
+    """Connection state."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class State(Document):
+    """Retained connection state; `offline` is the last will and carries the same boot id as the birth."""
+
+    kind: Literal["state"] = "state"
+    state: Online
+    boot_id: Short
+
+
+class ZoneHealth(Document):
+    """What one zone is doing, from measurement."""
+
+    zone: Short
+    on_air: Short | None = None
+    sounding: bool = False
+    output_rms_dbfs: float | None = None
+    line_active: bool | None = None
+    amplifier_on: bool | None = None
+    next_airing: Short | None = None
+    next_start: Moment | None = None
+
+
+class IssueReport(Document):
+    """A condition that a person can fix; `code` is a stable fault number such as `TL-301`."""
+
+    code: Short
+    subject: Line = ""
+    since: Moment
+
+
+class Health(Document):
+    """Heartbeat: what was measured; an absent sensor is an absent value."""
+
+    kind: Literal["health"] = "health"
+    boot_id: Short
+    at: Moment
+    uptime_s: int = Field(ge=0)
+    clock: Literal["unknown", "restored", "rtc", "synchronised"]
+    clock_error_ms: float | None = None
+    zones: tuple[ZoneHealth, ...] = ()
+    issues: tuple[IssueReport, ...] = ()
+    media_held: int = 0
+    media_wanted: int = 0
+    storage_free_bytes: int | None = None
+    mains: bool | None = None
+    bearer: Short | None = None
+    signal_dbm: int | None = None
+    temperature_c: float | None = None
+    outbox_waiting: int = 0
+    outbox_dropped: int = 0
+
+
+class EventType(StrEnum):
+    """What an event is about."""
+
+    ORDER_ACCEPTED = "order_accepted"
+    ORDER_REFUSED = "order_refused"
+    SCHEDULE_IN_FORCE = "schedule_in_force"
+    SCHEDULE_REFUSED = "schedule_refused"
+    MEDIA_READY = "media_ready"
+    MEDIA_FAILED = "media_failed"
+    ON_AIR = "on_air"
+    OFF_AIR = "off_air"
+    ISSUE_RAISED = "issue_raised"
+    ISSUE_CLEARED = "issue_cleared"
+    STARTED = "started"
+
+
+class Event(Document):
+    """Something that happened once."""
+
+    kind: Literal["event"] = "event"
+    id: Ulid
+    at: Moment
+    type: EventType
+    subject: Line = ""
+    code: Short = ""
+    detail: Line = ""
+    historical: bool = False
+
+
+class SegmentReport(Document):
+    """One uninterrupted stretch of sound."""
+
+    started: Moment
+    ended: Moment | None = None
+    from_ms: int
+    played_ms: int
+    cut: CutReason = CutReason.NONE
+
+
+class AsRunReport(Document):
+    """The proof of one airing in one zone; sent when final, idempotent by `airing` and `zone`."""
+
+    kind: Literal["asrun"] = "asrun"
+    id: Ulid
+    airing: Annotated[str, Field(max_length=120)]
+    zone: Short
+    programme: Short
+    title: Line
+    bulletin_class: BulletinClass = Field(alias="class")
+    level: SourceLevel
+    schedule_version: int
+    order_id: Short = ""
+    planned_start: Moment
+    planned_ms: int
+    first_sound: Moment | None = None
+    played_ms: int = 0
+    segments: tuple[SegmentReport, ...] = ()
+    output_rms_dbfs: float | None = None
+    output_peak_dbfs: float | None = None
+    sounding_ms: int = 0
+    sensed_ms: int | None = None
+    line_rms_dbfs: float | None = None
+    amplifier_on: bool = False
+    amplifier_fault: bool | None = None
+    failed_items: tuple[Line, ...] = ()
+    verdict: Verdict
+    missed: MissedReason | None = None
+
+    def encode(self) -> bytes:
+        """Compact JSON with wire names."""
+        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+class Reported(Document):
+    """What the box holds; retained. `media_held` counts files on disk with the right hash."""
+
+    kind: Literal["reported"] = "reported"
+    boot_id: Short
+    at: Moment
+    desired_id: Short = ""
+    desired_seq: int = 0
+    schedule_id: Short = ""
+    schedule_version: int = 0
+    schedule_sha256: Sha256 | None = None
+    media_held: int = 0
+    media_wanted: int = 0
+
+
+class JobState(StrEnum):
+    """Life of a job; the last four are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    TIMED_OUT = "timed_out"
+
+
+class JobReport(Document):
+    """State of one job."""
+
+    kind: Literal["job"] = "job"
+    id: Ulid
+    at: Moment
+    job: Ulid
+    action: JobAction
+    state: JobState
+    result: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+
+
+def asrun_report(report_id: str, record: AsRun) -> AsRunReport:
+    """The wire form of an as-run record."""
+    proof = record.evidence
+    return AsRunReport.model_validate(
+        {
+            "id": report_id,
+            "airing": record.airing,
+            "zone": record.zone,
+            "programme": record.programme,
+            "title": record.title,
+            "class": record.bulletin_class,
+            "level": record.level,
+            "schedule_version": record.schedule_version,
+            "order_id": record.order_id,
+            "planned_start": record.planned_start,
+            "planned_ms": record.planned_ms,
+            "first_sound": record.first_sound,
+            "played_ms": record.played_ms,
+            "segments": [
+                {
+                    "started": one.started,
+                    "ended": one.ended,
+                    "from_ms": one.from_ms,
+                    "played_ms": one.played_ms,
+                    "cut": one.cut,
+                }
+                for one in record.segments
+            ],
+            "output_rms_dbfs": proof.output_rms_dbfs,
+            "output_peak_dbfs": proof.output_peak_dbfs,
+            "sounding_ms": proof.sounding_ms,
+            "sensed_ms": proof.sensed_ms,
+            "line_rms_dbfs": proof.line_rms_dbfs,
+            "amplifier_on": proof.amplifier_on,
+            "amplifier_fault": proof.amplifier_fault,
+            "failed_items": list(proof.failed_items),
+            "verdict": record.verdict,
+            "missed": record.missed,
+        }
+    )
