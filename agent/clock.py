@@ -7,6 +7,9 @@ a clock chip boots in the past: `trust` says so, and `floor` keeps the newest mo
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import errno
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -98,3 +101,75 @@ def wall_to_monotonic_ns(clock: Clock, moment: datetime) -> int:
 def monotonic_to_wall(clock: Clock, at_ns: int) -> datetime:
     """The wall-clock moment of a CLOCK_MONOTONIC nanosecond, by the clocks as they stand now."""
     return clock.now() + timedelta(microseconds=(at_ns - clock.monotonic_ns()) / 1000)
+
+
+class ClockStepWatcher:
+    """Service: tells when somebody sets the wall clock, at once and without polling.
+
+    Source: timerfd_create(2), TFD_TIMER_CANCEL_ON_SET: a read fails with ECANCELED when the realtime
+    clock makes a discontinuous change. `os.timerfd_create` exists from Python 3.13 only.
+    """
+
+    name = "clock step watcher"
+
+    def __init__(self, on_step: Callable[[], None]) -> None:
+        self._on_step = on_step
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        stepped = asyncio.Event()
+        descriptor = _armed_timer()
+        try:
+            loop.add_reader(descriptor, stepped.set)
+            while True:
+                await stepped.wait()
+                stepped.clear()
+                if _was_cancelled(descriptor):
+                    self._on_step()
+                _arm(descriptor)
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+
+
+class _TimeSpec(ctypes.Structure):
+    _fields_ = (("sec", ctypes.c_long), ("nsec", ctypes.c_long))
+
+
+class _TimerSpec(ctypes.Structure):
+    _fields_ = (("interval", _TimeSpec), ("value", _TimeSpec))
+
+
+_TFD_TIMER_ABSTIME, _TFD_TIMER_CANCEL_ON_SET = 1, 2
+_FAR_AHEAD_S = 10 * 365 * 86_400
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _armed_timer() -> int:
+    descriptor = int(_libc().timerfd_create(time.CLOCK_REALTIME, os.O_NONBLOCK | os.O_CLOEXEC))
+    if descriptor < 0:
+        raise OSError(ctypes.get_errno(), "timerfd_create failed")
+    _arm(descriptor)
+    return descriptor
+
+
+def _arm(descriptor: int) -> None:
+    spec = _TimerSpec(_TimeSpec(0, 0), _TimeSpec(int(time.time()) + _FAR_AHEAD_S, 0))
+    flags = _TFD_TIMER_ABSTIME | _TFD_TIMER_CANCEL_ON_SET
+    if _libc().timerfd_settime(descriptor, flags, ctypes.byref(spec), None) < 0:
+        raise OSError(ctypes.get_errno(), "timerfd_settime failed")
+
+
+def _was_cancelled(descriptor: int) -> bool:
+    try:
+        os.read(descriptor, 8)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno == errno.ECANCELED:
+            return True
+        raise
+    return False  # the far-ahead moment itself was reached
