@@ -84,9 +84,11 @@ class SystemClock:
         if self.monotonic() - self._trust_read_s >= 1.0:
             self._trust = self._read_trust()
             self._trust_read_s = self.monotonic()
-        if self._floor is not None and self.now() < self._floor - timedelta(minutes=5):
+        if self._floor is None:
+            return self._trust
+        if self.now() < self._floor - timedelta(minutes=5):
             return ClockTrust.UNKNOWN
-        return self._trust
+        return max(self._trust, ClockTrust.RESTORED)  # at least not before the last known moment
 
     async def sleep(self, delay_s: float) -> None:
         await asyncio.sleep(max(0.0, delay_s))

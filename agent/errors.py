@@ -72,3 +72,7 @@ class StoreError(AgentError):
     """The box's database cannot be used."""
 
     retry = Retry.LATER
+
+
+class StoreFullError(StoreError):
+    """No room to write; nothing was changed and what is held can still be read."""

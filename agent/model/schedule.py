@@ -92,7 +92,7 @@ class Airing:
 
     def position(self, now: datetime) -> tuple[int, int] | None:
         """Item index and offset in milliseconds that the wall clock says is due, None outside the airing."""
-        offset_ms = round((now - self.start) / timedelta(milliseconds=1))
+        offset_ms = (now - self.start) // timedelta(milliseconds=1)
         if offset_ms < 0:
             return None
         for index, item in enumerate(self.programme.items):
@@ -100,3 +100,8 @@ class Airing:
                 return index, offset_ms
             offset_ms -= item.media.duration_ms
         return None
+
+
+def airing_start(airing: AiringId) -> datetime:
+    """Planned start of an airing, read from its id."""
+    return datetime.strptime(airing.rpartition("@")[2], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)

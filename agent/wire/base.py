@@ -21,7 +21,10 @@ def _clean(text: str) -> str:
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is outside the years 1 to 9999 in UTC") from error
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]

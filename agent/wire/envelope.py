@@ -147,6 +147,10 @@ def _base64(value: object, field: str) -> bytes:
     if not isinstance(value, str):
         raise WireError(field, "must be base64 text")
     try:
-        return base64.b64decode(value, validate=True)
+        data = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
         raise WireError(field, "is not base64") from error
+    # One spelling only: otherwise unused bits could be changed without breaking a signature.
+    if base64.b64encode(data).decode() != value:
+        raise WireError(field, "is not canonical base64")
+    return data

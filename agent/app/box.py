@@ -1,0 +1,464 @@
+"""Puts the box together: drivers, rooms and services, handed to each other as what each one asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Generic, Protocol, Self, TypeVar
+
+from agent.app.bridges import AiringRecords, CheckedMedia, HeldMedia, ScheduleRecord, SourceShelf
+from agent.app.events import EventWriter
+from agent.app.reports import Reports
+from agent.app.tasks import (
+    PLANNED_UNTIL_KEY,
+    Bookkeeper,
+    IdentityWatch,
+    MediaArrivals,
+    PairedDesk,
+    Screens,
+    WantedMedia,
+)
+from agent.app.view import BoxView
+from agent.clock import ClockStepWatcher, SystemClock
+from agent.config import Config, Driver, ZoneSection
+from agent.content.keeper import ContentKeeper, Room, Wanted
+from agent.content.schedule_keeper import InForce, ScheduleKeeper
+from agent.content.store import MediaStore
+from agent.content.threads import in_thread
+from agent.errors import AgentError, ConfigError, ContentError
+from agent.field.server import FieldServer
+from agent.health.issues import IssueBook
+from agent.health.service import HealthService, Sensors
+from agent.latest import Latest
+from agent.lifecycle import Progress, Service, Tier
+from agent.model.bulletin import AiringId, ClockTrust, ZoneId
+from agent.model.issue import Fault
+from agent.model.schedule import Airing
+from agent.playout.accounts import MissedKeeper
+from agent.playout.amplifier import AmplifierSwitch, AmplifierTimes
+from agent.playout.station import Station
+from agent.playout.zone import PlayoutSettings, ZonePlayer
+from agent.signage.engine import Screen, SignageEngine
+from agent.source.api import Transfer
+from agent.source.identity import Identity, load_identity
+from agent.source.native import NativeSource, NativeTimes
+from agent.store.store import Store
+from agent.systemd import Notifier, WatchdogFeeder
+from agent.trust.desk import TIME_FLOOR_KEY, OrderDesk
+from agent.trust.root import load_root
+from agent.trust.verify import BoxPlace
+from agent.wire.orders import AnyOrder, Desired
+from agent.wire.reports import EventType
+from agent.wire.root import Root
+from drivers import registry
+from drivers.api import ClockSource, DriverError, Options, PowerSensor
+
+logger = logging.getLogger(__name__)
+
+MB = 1_000_000
+SUPPORTED = frozenset({"desired"})
+"""Kinds of order this build carries out; the others are refused by name."""
+
+LOOK_BACK = timedelta(hours=48)
+ZONE_STALL_S = 60.0
+
+_TRUST = {
+    ClockSource.SYNCHRONISED: ClockTrust.SYNCHRONISED,
+    ClockSource.RTC: ClockTrust.RTC,
+    ClockSource.RESTORED: ClockTrust.RESTORED,
+    ClockSource.UNKNOWN: ClockTrust.UNKNOWN,
+}
+
+T = TypeVar("T")
+DeviceT_co = TypeVar("DeviceT_co", covariant=True)
+
+
+class _Driver(Protocol[DeviceT_co]):
+    @classmethod
+    def from_options(cls, name: str, options: Options) -> Self: ...
+
+    def open(self) -> AbstractAsyncContextManager[DeviceT_co]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What earlier runs of the agent left in the store."""
+
+    floor: datetime | None
+    planned_until: datetime | None
+    finished: set[tuple[AiringId, ZoneId]]
+
+
+class Box:
+    """A built box; opens no device and no connection before its services run."""
+
+    def __init__(
+        self, config: Config, store: Store, notifier: Notifier, identity: Identity | None, known: Known
+    ) -> None:
+        """Build every room.
+
+        Args:
+            config: what the box was told.
+            store: its opened database.
+            notifier: the service manager.
+            identity: who it is, None until paired.
+            known: what earlier runs left.
+        """
+        self._config = config
+        self._store = store
+        self._notifier = notifier
+        self._known = known
+        self._identity: Latest[Identity | None] = Latest(identity)
+        self._root: Latest[Root | None] = Latest(None)
+        self._groups: Latest[tuple[str, ...]] = Latest(())
+        self._screen = Latest(Screen(""))
+        self._wanted: Latest[tuple[Wanted, ...] | None] = Latest(None)
+
+        clock_sensor = registry.clock_sensor(config.sensors.clock.kind).from_options(
+            "clock", config.sensors.clock.options
+        )
+        self.clock = SystemClock(lambda: _TRUST[clock_sensor.read().source], known.floor)
+        self.progress = Progress(self.clock)
+        self.events = EventWriter(store, self.clock)
+        self.issues = IssueBook(self.clock, self.events.issue)
+        self.sensors = Sensors(
+            uplink=registry.uplink_sensor(config.sensors.uplink.kind).from_options(
+                "uplink", config.sensors.uplink.options
+            ),
+            storage=registry.storage_sensor(config.sensors.storage.kind).from_options(
+                "storage", config.sensors.storage.options
+            ),
+            clock=clock_sensor,
+            power=_optional(config.sensors.power, registry.power_sensor, "power"),
+        )
+        self.health = HealthService(
+            book=self.issues,
+            clock=self.clock,
+            sensors=self.sensors,
+            data_dir=config.box.data_dir,
+            keep_free_bytes=config.content.keep_free_mb * MB,
+        )
+        self.media = MediaStore(config.box.data_dir)
+        self.station = Station(
+            tuple(ZoneId(zone.id) for zone in config.zones),
+            self.clock,
+            known.finished,
+            known.planned_until,
+            HeldMedia(self.media),
+        )
+        self.screens = Screens(self._screen, config.box.name, config.box.language)
+        self.schedules = ScheduleKeeper(
+            ScheduleRecord(store),
+            lambda url, limit: self.source.fetch(url, limit),  # noqa: PLW0108 - source is built later
+            self.clock,
+            on_refused=self._schedule_refused,
+            on_in_force=self._schedule_in_force,
+        )
+        self.content = self._content_keeper()
+        self.players = {ZoneId(zone.id): self._player(zone) for zone in config.zones}
+        self.reports = Reports(
+            store=store,
+            clock=self.clock,
+            box_name=config.box.name,
+            players=self.players,
+            schedules=self.schedules,
+            progress=self.content.progress,
+            issues=self.issues,
+            health=self.health,
+            run_id=str(uuid.uuid4()),
+            dropped_events=lambda: self.events.dropped,
+        )
+        self.source = self._native_source()
+        self.boards = {
+            board.id: SignageEngine(
+                board.id,
+                _opener(
+                    registry.board_driver(board.kind),
+                    board.id,
+                    {**board.options, "width_px": board.width_px, "height_px": board.height_px},
+                ),
+                self._screen,
+                self.clock,
+                self.issues,
+            )
+            for board in config.boards
+        }
+        self.books = Bookkeeper(store, self.station, self.clock)
+        self.desk = OrderDesk(
+            store,
+            self.clock,
+            root=self._trust_root,
+            place=self._place,
+            on_accepted=self._carry_out,
+            supported=SUPPORTED,
+        )
+
+    # --- running -------------------------------------------------------------------------------------
+
+    async def restore(self) -> None:
+        """Put in force again what was in force when the box went down."""
+        await self._believe(self._identity.value)
+        try:
+            await in_thread(self.media.scan)
+        except ContentError as error:
+            self.issues.raise_(Fault.STORE_FAILED, "", str(error))
+        await self.schedules.restore()
+        await self._adopt(self.schedules.in_force.value)
+
+    def services(self) -> tuple[tuple[Service, Tier], ...]:
+        """What must run; playout and the watchdog are vital."""
+        vital: tuple[Service, ...] = (
+            WatchdogFeeder(self._notifier, self.progress, self.clock, self.status_line),
+            *self.players.values(),
+        )
+        supporting: tuple[Service, ...] = (
+            self.events,
+            ClockStepWatcher(self.station.touch),
+            IdentityWatch(self._config.box.data_dir / "identity.json", self._identity, self.clock),
+            _Following("identity", self._identity, self._believe),
+            PairedDesk(self._identity, self.desk),
+            self.source,
+            self.schedules,
+            _Following("schedule in force", self.schedules.in_force, self._adopt),
+            WantedMedia(self.schedules.in_force, self._wanted, self.clock),
+            self.content,
+            MediaArrivals(self.content.progress, self.station, self.reports.holdings_changed),
+            self.reports,
+            self.health,
+            self.books,
+            MissedKeeper(self.station, AiringRecords(self._store, self.clock), self.clock),
+            FieldServer(
+                BoxView(self, self.source, self.reports, self._config, self._store),
+                self._config.box.runtime_dir,
+            ),
+            *self.boards.values(),
+        )
+        return (
+            *((service, Tier.VITAL) for service in vital),
+            *((service, Tier.SUPPORTING) for service in supporting),
+        )
+
+    def service_failed(self, name: str, error: Exception) -> None:
+        """A supporting service failed and will be restarted."""
+        if not hasattr(error, "retry"):
+            self.issues.raise_(Fault.SERVICE_FAILED, name, f"{type(error).__name__}: {error}")
+
+    def status_line(self) -> str:
+        """One line for `systemctl status`."""
+        titles = [
+            f"{zone}: {airing.programme.title}"
+            for zone, player in self.players.items()
+            if (airing := player.view.on_air) is not None
+        ]
+        doing = f"on air, {'; '.join(titles)}" if titles else "idle"
+        return f"{doing} ({len(self.issues.open)} open issues)"
+
+    async def close(self) -> None:
+        """Write down what the next run must know."""
+        await self.books.note()
+
+    @property
+    def identity(self) -> Identity | None:
+        """Who the box is, None until paired."""
+        return self._identity.value
+
+    # --- parts ---------------------------------------------------------------------------------------
+
+    def _content_keeper(self) -> ContentKeeper:
+        content = self._config.content
+        return ContentKeeper(
+            self.media,
+            self,
+            self._wanted,
+            room=Room(content.quota_mb * MB, content.keep_free_mb * MB, self._free_bytes),
+            issues=self.issues,
+            clock=self.clock,
+            parallel=content.parallel_downloads,
+        )
+
+    def fetch_range(self, url: str, offset: int) -> AbstractAsyncContextManager[Transfer]:
+        """Get a file from the source system, from `offset` on."""
+        return self.source.fetch_range(url, offset)
+
+    def _free_bytes(self) -> int | None:
+        try:
+            return self.sensors.storage.read(self._config.box.data_dir).free_bytes
+        except DriverError:
+            return None
+
+    def _player(self, zone: ZoneSection) -> ZonePlayer:
+        playout = self._config.playout
+        amplifier = AmplifierSwitch(
+            zone.id,
+            _opener(registry.amplifier_driver(zone.amplifier.kind), zone.id, zone.amplifier.options),
+            AmplifierTimes(zone.amplifier.settle_ms, zone.amplifier.unmute_ms, zone.amplifier.hold_s),
+            self.clock,
+            self.issues,
+        )
+        line = zone.line_sense
+        return ZonePlayer(
+            ZoneId(zone.id),
+            station=self.station,
+            open_audio=_opener(registry.audio_driver(zone.audio.kind), zone.id, zone.audio.options),
+            open_line=_opener(registry.line_sense_driver(line.kind), zone.id, line.options) if line else None,
+            amplifier=amplifier,
+            media=CheckedMedia(self.media, self._config.box.data_dir / "absent"),
+            shelf=AiringRecords(self._store, self.clock),
+            clock=self.clock,
+            issues=self.issues,
+            settings=PlayoutSettings(
+                max_dbfs=playout.max_dbfs,
+                preroll=timedelta(seconds=playout.preroll_s),
+                output_latency_ms=playout.output_latency_ms,
+                silent_after_s=playout.line_silent_after_s,
+            ),
+            on_air=self._on_air,
+            progress=self.progress.watch(f"zone {zone.id}", ZONE_STALL_S),
+        )
+
+    def _native_source(self) -> NativeSource:
+        shelf = SourceShelf(self._store, self.clock)
+        return NativeSource(
+            identity=self._identity,
+            url=self._config.source.url,
+            inbox=shelf,
+            outbox=shelf,
+            groups=self._groups,
+            birth=self.reports.birth,
+            health=self.reports.health,
+            issues=self.issues,
+            tell_event=self.events.tell,
+            clock=self.clock,
+            times=NativeTimes.from_config(self._config.source),
+            uplink_allows=lambda: self.sensors.uplink.read().data is not False,
+        )
+
+    # --- what happens between the rooms --------------------------------------------------------------
+
+    def _trust_root(self) -> Root:
+        root = self._root.value
+        if root is None:
+            raise AgentError("the box is not paired: it has no trust root")
+        return root
+
+    def _place(self) -> BoxPlace:
+        identity = self._identity.value
+        if identity is None:
+            raise AgentError("the box is not paired: it has no place")
+        place = identity.place
+        return BoxPlace(identity.device, place.station, place.province, frozenset(self._groups.value))
+
+    async def _believe(self, identity: Identity | None) -> None:
+        """Take over the trust root and the groups that came with the pairing."""
+        if identity is None:
+            self.issues.raise_(Fault.NOT_ENROLLED)
+            return
+        self.issues.clear(Fault.NOT_ENROLLED)
+        self._root.set(load_root(identity.root.encode()))
+        wanted = self.schedules.wanted.value
+        self._groups.set(wanted.groups if wanted and wanted.groups else identity.place.groups)
+
+    async def _carry_out(self, order: AnyOrder) -> None:
+        if isinstance(order, Desired):
+            self.schedules.wanted.set(order)
+            if order.groups:
+                self._groups.set(order.groups)
+            self.reports.holdings_changed()
+
+    async def _schedule_refused(self, order: Desired, problem: str) -> None:
+        name = order.schedule.id if order.schedule else ""
+        self.issues.raise_(Fault.SCHEDULE_REFUSED, name, problem)
+        self.events.put(EventType.SCHEDULE_REFUSED, order.id, "schedule_invalid", problem)
+
+    async def _schedule_in_force(self, in_force: InForce) -> None:
+        self.issues.clear(Fault.SCHEDULE_REFUSED, in_force.schedule.id)
+        self.events.put(
+            EventType.SCHEDULE_IN_FORCE,
+            in_force.order_id,
+            detail=f"{in_force.schedule.id} {in_force.schedule.version}",
+        )
+
+    async def _adopt(self, in_force: InForce | None) -> None:
+        """Hand a schedule that came into force to the plan, the boards and the reports."""
+        if in_force is None:
+            self.station.set_schedule(None, 0, "", None)
+        else:
+            self.station.set_schedule(
+                in_force.timetable, in_force.schedule.version, in_force.order_id, in_force.since
+            )
+            self.screens.set_station(in_force.schedule.station)
+        self.reports.holdings_changed()
+
+    async def _on_air(self, zone: ZoneId, airing: Airing, begins: bool) -> None:
+        self.screens.on_air(zone, airing, begins=begins)
+        kind = EventType.ON_AIR if begins else EventType.OFF_AIR
+        self.events.put(kind, airing.id, zone, airing.programme.title)
+
+
+class _Following(Generic[T]):
+    """Service that calls a coroutine with each value of a `Latest`."""
+
+    def __init__(self, name: str, latest: Latest[T], take: Callable[[T], Awaitable[None]]) -> None:
+        self.name = name
+        self._latest = latest
+        self._take = take
+
+    async def run(self) -> None:
+        async for value in self._latest.follow():
+            await self._take(value)
+
+
+def _opener(
+    driver: type[_Driver[DeviceT_co]], name: str, options: Options
+) -> Callable[[], AbstractAsyncContextManager[DeviceT_co]]:
+    return driver.from_options(name, options).open
+
+
+def _optional(
+    section: Driver | None, find: Callable[[str], type[PowerSensor]], name: str
+) -> PowerSensor | None:
+    return find(section.kind).from_options(name, section.options) if section else None
+
+
+async def build_box(config: Config, store: Store, notifier: Notifier, mistake: ConfigError | None) -> Box:
+    """Build the box and restore what was in force.
+
+    Args:
+        config: what the box was told.
+        store: its opened database.
+        notifier: the service manager.
+        mistake: why the configuration asked for was not used, None if it was.
+
+    Raises:
+        DriverSetupError: a driver that is not installed or cannot work with its options.
+    """
+    identity, damage = None, ""
+    try:
+        identity = await asyncio.to_thread(load_identity, config.box.data_dir / "identity.json")
+    except AgentError as error:
+        damage = str(error)
+    now = datetime.now(UTC)
+    known = Known(
+        floor=await _moment(store, TIME_FLOOR_KEY),
+        planned_until=await _moment(store, PLANNED_UNTIL_KEY),
+        finished=await store.finished_airings(now - LOOK_BACK),
+    )
+    box = Box(config, store, notifier, identity, known)
+    if mistake is not None:
+        box.issues.raise_(Fault.CONFIG_FELL_BACK, mistake.path, "; ".join(mistake.problems))
+    if store.recovered:
+        box.issues.raise_(Fault.STORE_FAILED, "", store.recovered)
+    if damage:
+        box.issues.raise_(Fault.NOT_ENROLLED, "", damage)
+    await box.restore()
+    return box
+
+
+async def _moment(store: Store, key: str) -> datetime | None:
+    value = await store.get_state(key)
+    return datetime.fromisoformat(value) if isinstance(value, str) else None

@@ -1,0 +1,138 @@
+"""Joins the rooms: what one room asks for in its own words, carried out by another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+from agent.clock import Clock
+from agent.content.store import MediaStore
+from agent.errors import ContentError
+from agent.latest import Latest
+from agent.model.bulletin import ZoneId
+from agent.model.report import AsRun
+from agent.store.state import Json
+from agent.store.store import Store
+from agent.wire.reports import asrun_report
+from agent.wire.ulid import new_ulid
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One report that waits, as a source adapter sees it."""
+
+    report_id: str
+    topic_kind: str
+    payload: bytes
+    receipt: bool
+
+
+class SourceShelf:
+    """The inbox and outbox as a source adapter wants them."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def inbox_insert(self, envelope: bytes, transport: str) -> bool:
+        return await self._store.inbox_add(envelope, transport, self._clock.now()) is not None
+
+    async def holds(self, kind: str, order_id: str) -> bool:
+        del kind  # order ids are unique over all kinds
+        return await self._store.seen(order_id) is not None
+
+    async def outbox_next(self, limit: int) -> Sequence[Waiting]:
+        return [
+            Waiting(one.id, one.topic, one.payload, one.receipt)
+            for one in await self._store.outbox_next(limit)
+        ]
+
+    async def outbox_sent(self, report_ids: Sequence[str]) -> None:
+        await self._store.outbox_sent(report_ids)
+
+    async def outbox_awaiting(self, limit: int) -> Sequence[str]:
+        return await self._store.outbox_awaiting(limit)
+
+    async def outbox_receipt(self, report_ids: Sequence[str]) -> None:
+        await self._store.outbox_receipt(report_ids)
+
+    async def outbox_resend(self, sent_before_s: float) -> int:
+        return await self._store.outbox_resend(timedelta(seconds=sent_before_s))
+
+    @property
+    def outbox_changes(self) -> Latest[int]:
+        return self._store.outbox_news
+
+
+class AiringRecords:
+    """As-run records as a zone player wants them; a final one goes out with its proof."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def begin(self, record: AsRun) -> bool:
+        return await self._store.airing_begin(record)
+
+    async def update(self, record: AsRun) -> None:
+        await self._store.airing_update(record)
+
+    async def finish(self, record: AsRun) -> None:
+        report_id = new_ulid(self._clock.now())
+        await self._store.airing_finish(record, report_id, asrun_report(report_id, record).encode())
+
+    async def open_records(self, zone: ZoneId) -> Collection[AsRun]:
+        return [record for record in await self._store.open_airings() if record.zone == zone]
+
+
+class ScheduleRecord:
+    """The schedule in force, kept with what is known of it."""
+
+    _KEY = "schedule"
+    _BLOB = "schedule"
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def put_schedule(self, document: bytes, sha256: str, order_id: str, since: datetime) -> None:
+        facts: dict[str, Json] = {"sha256": sha256, "order": order_id, "since": since.isoformat()}
+        await self._store.put_state({self._KEY: facts}, {self._BLOB: document})
+
+    async def drop_schedule(self) -> None:
+        await self._store.put_state({self._KEY: None}, {self._BLOB: None})
+
+    async def get_schedule(self) -> tuple[bytes, str, str, datetime] | None:
+        facts = await self._store.get_state(self._KEY)
+        document = await self._store.get_blob(self._BLOB)
+        if not isinstance(facts, dict) or document is None:
+            return None
+        known = cast("dict[str, str]", facts)
+        return document, known["sha256"], known["order"], datetime.fromisoformat(known["since"])
+
+
+class HeldMedia:
+    """Which files are on the box, as the plan asks: `sha256 in held`."""
+
+    def __init__(self, media: MediaStore) -> None:
+        self._media = media
+
+    def __contains__(self, sha256: object) -> bool:
+        return isinstance(sha256, str) and self._media.has(sha256)
+
+
+class CheckedMedia:
+    """Files as the players want them: checked against their hash before the first play of a run."""
+
+    def __init__(self, media: MediaStore, absent: Path) -> None:
+        self._media = media
+        self._absent = absent
+
+    async def checked(self, sha256: str) -> Path:
+        try:
+            sound = self._media.has(sha256) and await self._media.verify(sha256)
+        except ContentError:
+            sound = False  # the disk would not read it; the keeper reports that
+        return (self._media.path(sha256) if sound else None) or self._absent / sha256

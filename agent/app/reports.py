@@ -1,0 +1,173 @@
+"""What the box says of itself upstream: birth, health, and what it holds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from agent.clock import SystemClock
+from agent.content.keeper import ContentProgress
+from agent.content.schedule_keeper import InForce, ScheduleKeeper
+from agent.errors import StoreError
+from agent.health.issues import IssueBook
+from agent.health.service import HealthService
+from agent.latest import Latest
+from agent.model.bulletin import ZoneId
+from agent.playout.zone import ZonePlayer
+from agent.store.store import Store
+from agent.version import VERSION
+from agent.wire.orders import Desired
+from agent.wire.reports import Birth, Health, IssueReport, Reported, ZoneHealth
+
+logger = logging.getLogger(__name__)
+
+_ISSUES = 50
+
+
+def boot_id() -> str:
+    """The kernel's id of this boot; a process id where there is no procfs."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown-boot"
+
+
+class Reports:
+    """Builds reports from measured state; also a service that tells what the box holds when that changes."""
+
+    name = "reports"
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: SystemClock,
+        box_name: str,
+        players: Mapping[ZoneId, ZonePlayer],
+        schedules: ScheduleKeeper,
+        progress: Latest[ContentProgress],
+        issues: IssueBook,
+        health: HealthService,
+        run_id: str,
+        dropped_events: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._box_name = box_name
+        self._players = players
+        self._schedules = schedules
+        self._progress = progress
+        self._issues = issues
+        self._health = health
+        self._started_s = clock.monotonic()
+        self._run_id = run_id
+        self._dropped_events = dropped_events
+        self._changed: Latest[int] = Latest(0)
+        self.waiting = 0
+        self.dropped = 0
+
+    @property
+    def run_id(self) -> str:
+        """Id of this run of the agent on this boot; birth and last will carry the same."""
+        return self._run_id
+
+    @property
+    def uptime_s(self) -> int:
+        """Seconds since the agent started."""
+        return int(self._clock.monotonic() - self._started_s)
+
+    def birth(self) -> Birth:
+        """Everything about the box, said at each connection."""
+        desired, in_force = self._schedules.wanted.value, self._schedules.in_force.value
+        return Birth(
+            boot_id=self._run_id,
+            at=self._clock.now(),
+            name=self._box_name,
+            version=VERSION,
+            zones=tuple(self._players),
+            capabilities=("audio", "schedule"),
+            desired_seq=desired.seq if desired else 0,
+            schedule_version=in_force.schedule.version if in_force else 0,
+        )
+
+    def health(self) -> Health:
+        """What is measured now; an absent sensor is an absent value."""
+        seen = self._health.observations
+        progress = self._progress.value
+        uplink = seen.uplink
+        return Health(
+            boot_id=self._run_id,
+            at=self._clock.now(),
+            uptime_s=self.uptime_s,
+            clock=_clock_word(self._clock),
+            clock_error_ms=seen.clock.error_ms if seen.clock else None,
+            zones=tuple(_zone(zone, player) for zone, player in self._players.items()),
+            issues=tuple(
+                IssueReport(code=one.fault.value, subject=one.subject[:300], since=one.since)
+                for one in self._issues.open[:_ISSUES]
+            ),
+            media_held=progress.held,
+            media_wanted=progress.wanted,
+            storage_free_bytes=seen.storage.free_bytes if seen.storage else None,
+            mains=seen.power.mains if seen.power else None,
+            bearer=uplink.bearer.value if uplink else None,
+            signal_dbm=uplink.signal_dbm if uplink else None,
+            temperature_c=seen.temperature_c,
+            outbox_waiting=self.waiting,
+            outbox_dropped=self.dropped + self._dropped_events(),
+        )
+
+    def reported(self) -> Reported:
+        """What the box holds."""
+        desired: Desired | None = self._schedules.wanted.value
+        in_force: InForce | None = self._schedules.in_force.value
+        progress = self._progress.value
+        return Reported(
+            boot_id=self._run_id,
+            at=self._clock.now(),
+            desired_id=desired.id if desired else "",
+            desired_seq=desired.seq if desired else 0,
+            schedule_id=in_force.schedule.id if in_force else "",
+            schedule_version=in_force.schedule.version if in_force else 0,
+            schedule_sha256=in_force.sha256 if in_force else None,
+            media_held=progress.held,
+            media_wanted=progress.wanted,
+        )
+
+    def holdings_changed(self) -> None:
+        """Something of what is reported changed."""
+        self._changed.set(self._changed.value + 1)
+
+    async def run(self) -> None:
+        said: Reported | None = None
+        async for _ in self._changed.follow():
+            fresh = self.reported()
+            if said is not None and fresh.model_copy(update={"at": said.at}) == said:
+                continue
+            try:
+                await self._store.report(fresh)
+                counts = await self._store.outbox_counts()
+            except StoreError as error:
+                logger.warning("holdings not reported: %s", error)
+                continue
+            said = fresh
+            self.waiting, self.dropped = counts.waiting + counts.awaiting, counts.dropped
+
+
+def _clock_word(clock: SystemClock) -> str:
+    return clock.trust.name.lower()
+
+
+def _zone(zone: ZoneId, player: ZonePlayer) -> ZoneHealth:
+    view = player.view
+    return ZoneHealth(
+        zone=zone,
+        on_air=view.on_air.id[:100] if view.on_air else None,
+        sounding=view.sounding,
+        output_rms_dbfs=view.output_rms_dbfs,
+        line_active=view.line_active,
+        amplifier_on=player.amplifier.sounding,
+        next_airing=view.next.id[:100] if view.next else None,
+        next_start=view.next.start if view.next else None,
+    )

@@ -1,0 +1,207 @@
+"""Small services that belong to no single room: they keep one room's facts flowing into another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from agent.clock import Clock, SystemClock
+from agent.content.keeper import ContentProgress, Wanted
+from agent.content.schedule_keeper import InForce
+from agent.errors import AgentError, StoreError
+from agent.latest import Latest
+from agent.model.bulletin import ClockTrust
+from agent.model.schedule import Airing
+from agent.model.text import Language, say
+from agent.playout.station import Station
+from agent.signage.engine import Screen
+from agent.source.identity import Identity, load_identity
+from agent.store.state import Json
+from agent.store.store import Store
+from agent.trust.desk import TIME_FLOOR_KEY, OrderDesk
+
+logger = logging.getLogger(__name__)
+
+PLANNED_UNTIL_KEY = "planned_until"
+
+
+class IdentityWatch:
+    """Notices that the box was paired (or paired anew) while the agent runs."""
+
+    name = "identity watch"
+
+    def __init__(self, path: Path, identity: Latest[Identity | None], clock: Clock) -> None:
+        self._path = path
+        self._identity = identity
+        self._clock = clock
+
+    async def run(self) -> None:
+        seen = _stamp(self._path)
+        while True:
+            await self._clock.sleep(1.0 if self._identity.value is None else 5.0)
+            stamp = _stamp(self._path)
+            if stamp == seen:
+                continue
+            seen = stamp
+            try:
+                fresh = await asyncio.to_thread(load_identity, self._path)
+            except AgentError as error:
+                logger.warning("identity not read: %s", error)
+                continue
+            if fresh is not None:
+                logger.info("paired as %s", fresh.device)
+                self._identity.set(fresh)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino
+
+
+class PairedDesk:
+    """Runs the order desk once there is a trust root to judge by."""
+
+    name = OrderDesk.name
+
+    def __init__(self, identity: Latest[Identity | None], desk: OrderDesk) -> None:
+        self._identity = identity
+        self._desk = desk
+
+    async def run(self) -> None:
+        async for identity in self._identity.follow():
+            if identity is not None:
+                break
+        await self._desk.run()
+
+
+class WantedMedia:
+    """Tells the content keeper which files the schedule needs, and when each is needed next."""
+
+    name = "wanted media"
+    HORIZON = timedelta(days=7)
+    REFRESH_S = 900.0
+
+    def __init__(
+        self, in_force: Latest[InForce | None], wanted: Latest[tuple[Wanted, ...] | None], clock: Clock
+    ) -> None:
+        self._in_force = in_force
+        self._wanted = wanted
+        self._clock = clock
+
+    async def run(self) -> None:
+        while True:
+            now = self._in_force.value
+            self._wanted.set(() if now is None else await asyncio.to_thread(self._needs, now))
+            if self._in_force.value is not now:
+                continue
+            try:
+                async with asyncio.timeout(self.REFRESH_S):
+                    await self._in_force.changed()
+            except TimeoutError:
+                continue
+
+    def _needs(self, now: InForce) -> tuple[Wanted, ...]:
+        moment = self._clock.now()
+        needed: dict[str, datetime] = {}
+        for airing in now.timetable.between(moment - timedelta(hours=2), moment + self.HORIZON, 5000):
+            if airing.end <= moment:
+                continue
+            for item in airing.programme.items:
+                needed.setdefault(item.media.sha256, airing.start)
+        return tuple(
+            Wanted(item.media, needed.get(sha256)) for sha256, item in sorted(now.schedule.media.items())
+        )
+
+
+class Bookkeeper:
+    """Remembers, now and then and at the end, up to when airings are accounted for and how late it is.
+
+    Every ten minutes: a card wears out by small writes, and what is lost at a power cut is only how
+    long ago the box was alive.
+    """
+
+    name = "bookkeeper"
+    EVERY_S = 600.0
+
+    def __init__(self, store: Store, station: Station, clock: SystemClock) -> None:
+        self._store = store
+        self._station = station
+        self._clock = clock
+
+    async def run(self) -> None:
+        while True:
+            await self.note()
+            await self._clock.sleep(self.EVERY_S)
+
+    async def note(self) -> None:
+        """Write both down."""
+        values: dict[str, Json] = {}
+        if self._clock.trust >= ClockTrust.RTC:
+            now = self._clock.now()
+            self._clock.raise_floor(now)
+            values[TIME_FLOOR_KEY] = now.isoformat()
+        if self._station.planned_until is not None:
+            values[PLANNED_UNTIL_KEY] = self._station.planned_until.isoformat()
+        self._station.forget_old()
+        try:
+            await self._store.put_state(values)
+        except StoreError as error:
+            logger.warning("state not kept: %s", error)
+
+
+class Screens:
+    """Chooses what the boards show: the title on air, else the station's name."""
+
+    def __init__(self, screen: Latest[Screen], box_name: str, language: Language) -> None:
+        self._screen = screen
+        self._idle = box_name or say("board.no_name", language)
+        self._on_air: dict[str, Airing] = {}
+        self._choose()
+
+    def set_station(self, name: str) -> None:
+        """The name of the station became known."""
+        if name:
+            self._idle = name
+            self._choose()
+
+    def on_air(self, zone: str, airing: Airing, *, begins: bool) -> None:
+        """An airing begins or ends to be heard in a zone."""
+        if begins:
+            self._on_air[zone] = airing
+        elif zone in self._on_air and self._on_air[zone].id == airing.id:
+            del self._on_air[zone]
+        self._choose()
+
+    def _choose(self) -> None:
+        airing = next(iter(self._on_air.values()), None)
+        if airing is None:
+            self._screen.set(Screen(self._idle, (0, 160, 255)))
+        else:
+            self._screen.set(Screen(airing.programme.title))
+
+
+class MediaArrivals:
+    """Lets the zones plan again, and the reports tell, when files have arrived or been evicted."""
+
+    name = "media arrivals"
+
+    def __init__(
+        self, progress: Latest[ContentProgress], station: Station, on_change: Callable[[], None]
+    ) -> None:
+        self._progress = progress
+        self._station = station
+        self._on_change = on_change
+
+    async def run(self) -> None:
+        before: tuple[int, int] | None = None
+        async for now in self._progress.follow():
+            if (now.held, now.wanted) != before:
+                before = (now.held, now.wanted)
+                self._station.touch()
+                self._on_change()

@@ -1,0 +1,51 @@
+"""Sees to it that every promised airing ends in a record, also those that never began."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from agent.clock import Clock
+from agent.model.report import AsRun
+from agent.playout.airing_log import blank_record, missed_record
+from agent.playout.plan import plan
+from agent.playout.station import Station
+from agent.playout.zone import AiringShelf
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 10.0
+
+
+class MissedKeeper:
+    """Service: records what was missed and moves `planned_until` on."""
+
+    name = "missed airings"
+
+    def __init__(self, station: Station, shelf: AiringShelf, clock: Clock) -> None:
+        self._station = station
+        self._shelf = shelf
+        self._clock = clock
+
+    async def run(self) -> None:
+        while True:
+            await self.account()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._station.changed.changed()
+
+    async def account(self) -> None:
+        """Look once."""
+        now = self._clock.now()
+        seen = plan(self._station.state, now, self._clock.trust)
+        for missed in seen.missed:
+            airing = missed.airing
+            record: AsRun = missed_record(
+                blank_record(airing, missed.zone, self._station.schedule_version, self._station.order_id),
+                missed.reason,
+            )
+            await self._shelf.finish(record)
+            self._station.finish(airing.id, missed.zone)
+            logger.warning("zone %s: airing %s missed (%s)", missed.zone, airing.id, missed.reason)
+        self._station.planned_until = seen.planned_until

@@ -1,0 +1,51 @@
+"""Link errors with a stable code, so that the status line and the log name the cause in one word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.errors import AgentError, LinkDownError, LinkRefusedError
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFailure:
+    """Why a link is not up: a stable code and a sentence in English for technicians."""
+
+    code: str
+    detail: str
+
+
+class SourceDownError(LinkDownError):
+    """Nobody answered or the connection broke; `code` says how: dns, refused, timeout, tls, cut ..."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code = code
+        self.detail = detail
+        super().__init__(detail)
+
+
+class SourceRefusedError(LinkRefusedError):
+    """The source system declined; `code` says what: credentials, code, taken_over ..."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code = code
+        self.detail = detail
+        super().__init__(detail)
+
+
+class NoUplinkError(SourceDownError):
+    """The box itself has no way out at present, e.g. a SIM without data; nobody was asked."""
+
+    def __init__(self) -> None:
+        super().__init__("no_uplink", "the box has no data connection")
+
+
+class PublishRefusedError(SourceRefusedError):
+    """The broker took the message but declined it (PUBACK with a reason code of 0x80 or more)."""
+
+
+def failure_of(error: AgentError) -> LinkFailure:
+    """Code and sentence of an error that ended a session or a request."""
+    if isinstance(error, SourceDownError | SourceRefusedError):
+        return LinkFailure(error.code, error.detail)
+    return LinkFailure(type(error).__name__.removesuffix("Error").lower(), str(error)[:300])

@@ -1,0 +1,267 @@
+"""A sound card through libasound, by ctypes: no compiler and no extra package on the box."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import logging
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from drivers.audio import pcm
+from drivers.audio.sink import BUFFER_FRAMES, LEAD_FRAMES, WRITE_TIMEOUT_S, SinkError
+
+logger = logging.getLogger(__name__)
+
+_STREAM_PLAYBACK = 0
+_NONBLOCK = 1
+_FORMAT_S16_LE = 2
+_ACCESS_RW_INTERLEAVED = 3
+_PREFILL_FRAMES = pcm.frames_of_ms(40)
+_SMOOTHING = 0.05
+_CLOCK_JUMP_NS = 20_000_000
+_READ_SPREAD_NS = 300_000
+_CARDS = Path("/proc/asound/cards")
+_GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.ENXIO, errno.EBADFD, errno.EIO})
+
+
+def load_library() -> Any:
+    """Load libasound; raises SinkError when it is not installed."""
+    try:
+        library = ctypes.CDLL("libasound.so.2")
+    except OSError as error:
+        raise SinkError(f"libasound is not installed: {error}") from error
+    handle = ctypes.c_void_p
+    for name, result, arguments in (
+        ("snd_pcm_open", ctypes.c_int, [ctypes.POINTER(handle), ctypes.c_char_p, ctypes.c_int, ctypes.c_int]),
+        ("snd_pcm_close", ctypes.c_int, [handle]),
+        (
+            "snd_pcm_set_params",
+            ctypes.c_int,
+            [handle, *[ctypes.c_int] * 2, *[ctypes.c_uint] * 2, ctypes.c_int, ctypes.c_uint],
+        ),
+        (
+            "snd_pcm_get_params",
+            ctypes.c_int,
+            [handle, ctypes.POINTER(ctypes.c_ulong), ctypes.POINTER(ctypes.c_ulong)],
+        ),
+        ("snd_pcm_prepare", ctypes.c_int, [handle]),
+        ("snd_pcm_start", ctypes.c_int, [handle]),
+        ("snd_pcm_drop", ctypes.c_int, [handle]),
+        ("snd_pcm_wait", ctypes.c_int, [handle, ctypes.c_int]),
+        ("snd_pcm_state", ctypes.c_int, [handle]),
+        ("snd_pcm_avail_update", ctypes.c_long, [handle]),
+        ("snd_pcm_delay", ctypes.c_int, [handle, ctypes.POINTER(ctypes.c_long)]),
+        ("snd_pcm_recover", ctypes.c_int, [handle, ctypes.c_int, ctypes.c_int]),
+        ("snd_pcm_writei", ctypes.c_long, [handle, ctypes.c_char_p, ctypes.c_ulong]),
+        ("snd_strerror", ctypes.c_char_p, [ctypes.c_int]),
+    ):
+        function = getattr(library, name)
+        function.restype = result
+        function.argtypes = arguments
+    return library
+
+
+def cards(listing: Path = _CARDS) -> dict[str, int]:
+    """Sound cards the kernel knows: identifier to number."""
+    try:
+        text = listing.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    return {name: int(number) for number, name in re.findall(r"^\s*(\d+) \[(\S+)\s*\]", text, re.MULTILINE)}
+
+
+class AlsaSink:
+    """One ALSA playback device, opened while something sounds.
+
+    A device that takes sound faster than time passes (ALSA's `null` and `file`) is paced by the clock.
+    """
+
+    def __init__(self, device: str, library: Any = None, listing: Path = _CARDS) -> None:
+        """Remember the card.
+
+        Args:
+            device: ALSA name, for example "plughw:CARD=Device,DEV=0".
+            library: libasound or something that behaves like it; loaded when None.
+            listing: the kernel's list of cards.
+        """
+        self.xruns = 0
+        self._device = device
+        self._library = load_library() if library is None else library
+        self._listing = listing
+        self._pcm: ctypes.c_void_p | None = None
+        self._channels = 1
+        self._written = 0
+        self._base_ns: float | None = None  # moment at which frame 0 was heard
+        self._paced = True
+
+    def check(self) -> None:
+        named = re.search(r"CARD=([^,]+)", self._device) or re.match(r"(?:plug)?hw:([^,=]+)", self._device)
+        if named is None:
+            return
+        found = cards(self._listing)
+        card = named.group(1)
+        if card not in found and (not card.isdigit() or int(card) not in found.values()):
+            raise SinkError(self._missing("not present"))
+
+    def open(self) -> None:
+        self.check()
+        handle = ctypes.c_void_p()
+        self._call("snd_pcm_open", ctypes.byref(handle), self._device.encode(), _STREAM_PLAYBACK, _NONBLOCK)
+        self._pcm = handle
+        try:
+            self._set_format()
+            self._begin()
+        except SinkError:
+            self.close()
+            raise
+
+    def write(self, sound: bytes) -> None:
+        frames = len(sound) // pcm.WIDTH
+        deadline_ns = time.monotonic_ns() + int(WRITE_TIMEOUT_S * 1e9)
+        self._wait_for_lead(frames)
+        data = pcm.stereo(sound) if self._channels > 1 else sound
+        step = pcm.WIDTH * self._channels
+        while data:
+            done = self._library.snd_pcm_writei(self._pcm, data, len(data) // step)
+            if done > 0:
+                self._written += done
+                data = data[done * step :]
+                continue
+            if done not in (0, -errno.EAGAIN):
+                self._recover(int(done))
+            if time.monotonic_ns() > deadline_ns:
+                raise SinkError(f"sound card {self._device!r} has taken no sound for {WRITE_TIMEOUT_S:.0f} s")
+            result = self._library.snd_pcm_wait(self._pcm, 100)
+            if result < 0:
+                self._recover(int(result))
+
+    def next_ns(self) -> int:
+        if self._paced:
+            self._measure()
+        base = self._base_ns if self._base_ns is not None else time.monotonic_ns()
+        return int(base) + pcm.ns_of_frames(self._written)
+
+    def close(self) -> None:
+        if self._pcm is not None:
+            self._library.snd_pcm_drop(self._pcm)
+            self._library.snd_pcm_close(self._pcm)
+            self._pcm = None
+
+    # --- details ---------------------------------------------------------------------------------------
+
+    def _set_format(self) -> None:
+        latency_us = BUFFER_FRAMES * 1_000_000 // pcm.RATE
+        result = 0
+        for channels in (1, 2):
+            result = self._library.snd_pcm_set_params(
+                self._pcm, _FORMAT_S16_LE, _ACCESS_RW_INTERLEAVED, channels, pcm.RATE, 1, latency_us
+            )
+            if result >= 0:
+                self._channels = channels
+                return
+        raise SinkError(f"sound card {self._device!r} cannot play 16 bit at 48 kHz: {self._text(result)}")
+
+    def _begin(self) -> None:
+        """Start the card on silence and find out whether it keeps time."""
+        self._written, self._base_ns, self._paced = 0, None, True
+        self._library.snd_pcm_prepare(self._pcm)
+        silence = bytes(_PREFILL_FRAMES * pcm.WIDTH * self._channels)
+        self._written = max(0, self._call("snd_pcm_writei", self._pcm, silence, _PREFILL_FRAMES))
+        begun_ns = time.monotonic_ns()
+        result = self._library.snd_pcm_start(self._pcm)
+        if result < 0 and result != -errno.EBADFD:  # EBADFD: already running
+            self._call_failed("snd_pcm_start", result)
+        delay = self._delay()
+        elapsed = pcm.frames_of_ns(time.monotonic_ns() - begun_ns)
+        if delay is None or delay < self._written - elapsed - _PREFILL_FRAMES // 2:
+            self._paced = False
+            self._base_ns = float(begun_ns)
+
+    def _wait_for_lead(self, frames: int) -> None:
+        excess_ns = self.next_ns() + pcm.ns_of_frames(frames - LEAD_FRAMES) - time.monotonic_ns()
+        if excess_ns > 0:
+            time.sleep(min(excess_ns / 1e9, WRITE_TIMEOUT_S))
+        if not self._paced and self._base_ns is not None:
+            late_ns = time.monotonic_ns() - (self._base_ns + pcm.ns_of_frames(self._written))
+            if late_ns > 0:
+                self.xruns += 1
+                self._base_ns += late_ns
+
+    def _measure(self) -> None:
+        """Refine the moment of frame 0 from what the card says it still holds."""
+        before_ns = after_ns = 0
+        delay: int | None = None
+        for _ in range(4):
+            before_ns = time.monotonic_ns()
+            delay = self._delay()
+            after_ns = time.monotonic_ns()
+            if after_ns - before_ns < _READ_SPREAD_NS:
+                break
+        if delay is None or (after_ns - before_ns >= _READ_SPREAD_NS and self._base_ns is not None):
+            return
+        base = (before_ns + after_ns) / 2 + (delay - self._written) * 1e9 / pcm.RATE
+        if self._base_ns is None or abs(base - self._base_ns) > _CLOCK_JUMP_NS:
+            self._base_ns = base
+        else:
+            self._base_ns += (base - self._base_ns) * _SMOOTHING
+
+    def _delay(self) -> int | None:
+        delay = ctypes.c_long()
+        result = self._library.snd_pcm_delay(self._pcm, ctypes.byref(delay))
+        if result < 0:
+            self._recover(int(result))
+            return None
+        return delay.value
+
+    def _recover(self, code: int) -> None:
+        """Bring the card back after an underrun; raises SinkError when it is gone."""
+        if -code not in (errno.EPIPE, errno.ESTRPIPE, errno.EINTR):
+            self._call_failed("playing", code)
+        self.xruns += 1
+        self._call("snd_pcm_recover", self._pcm, code, 1)
+        self._begin()
+
+    def _call(self, function: str, *arguments: Any) -> int:
+        result = int(getattr(self._library, function)(*arguments))
+        if result < 0:
+            self._call_failed(function, result)
+        return result
+
+    def _call_failed(self, function: str, code: int) -> None:
+        if -code in _GONE:
+            raise SinkError(self._missing(self._text(code)))
+        raise SinkError(f"sound card {self._device!r}: {function}: {self._text(code)}")
+
+    def _missing(self, reason: str) -> str:
+        found = ", ".join(f"{name} ({number})" for name, number in cards(self._listing).items()) or "none"
+        return f"sound card {self._device!r} cannot be used: {reason}; cards found: {found}"
+
+    def _text(self, code: int) -> str:
+        text: bytes | None = self._library.snd_strerror(code)
+        return text.decode("utf-8", "replace") if text else os.strerror(-code)
+
+
+class AlsaEcho:
+    """Plays simulated sound aloud where there is a card; trouble is logged once and otherwise ignored."""
+
+    def __init__(self, device: str) -> None:
+        self._sink = AlsaSink(device)
+        self._state = "closed"
+
+    def offer(self, sound: bytes) -> None:
+        """Play if the card takes it at once."""
+        if self._state == "failed":
+            return
+        try:
+            if self._state == "closed":
+                self._sink.open()
+                self._state = "open"
+            self._sink.write(sound)
+        except SinkError as error:
+            logger.warning("the simulated speaker cannot be heard: %s", error)
+            self._sink.close()
+            self._state = "failed"

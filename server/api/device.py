@@ -1,0 +1,170 @@
+"""The side of the API that boxes use; paths and messages are those of `agent.wire.device_api`."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from agent.wire.device_api import (
+    DOCUMENTS,
+    ENROL,
+    HEARTBEAT,
+    MEDIA,
+    SCHEDULES,
+    BrokerAddress,
+    EnrolAnswer,
+    EnrolRequest,
+    HeartbeatAnswer,
+    HeartbeatRequest,
+    Held,
+)
+from server.api.boundary import address_of
+from server.api.files import send_bytes, send_file
+from server.api.route import Parameter, Route, Who, read_body
+from server.clock import utc_now
+from server.enrolment import Enrolment
+from server.intake import Intake
+from server.media.library import Library
+from server.problems import Problem, RefusedError
+from server.store import content
+from server.store.database import Database
+from server.store.devices import Device
+
+_EVERY_ADDRESS = {"0.0.0.0", "::", ""}  # noqa: S104 - a comparison
+_RANGE = (Parameter("Range", "one range of bytes", "header"),)
+
+
+class DeviceApi:
+    """Handlers of boxes' requests."""
+
+    def __init__(
+        self,
+        *,
+        enrolment: Enrolment,
+        intake: Intake,
+        library: Library,
+        database: Database,
+        broker: BrokerAddress,
+        public_host: str,
+    ) -> None:
+        self._enrolment = enrolment
+        self._intake = intake
+        self._library = library
+        self._database = database
+        self._broker = broker
+        self._public_host = public_host
+
+    def routes(self) -> list[Route]:
+        """Every route of boxes."""
+        return [
+            Route(
+                "POST",
+                ENROL,
+                "Join with a code",
+                self.enrol,
+                Who.ANYONE,
+                request=EnrolRequest,
+                response=EnrolAnswer,
+                errors=(Problem.CODE_REFUSED, Problem.TOO_MANY),
+            ),
+            Route(
+                "POST",
+                HEARTBEAT,
+                "Tell health, learn what to hold",
+                self.heartbeat,
+                Who.DEVICE,
+                request=HeartbeatRequest,
+                response=HeartbeatAnswer,
+            ),
+            Route(
+                "GET",
+                DOCUMENTS + "{id}",
+                "A signed order for this box",
+                self.document,
+                Who.DEVICE,
+                response_type="application/json",
+                errors=(Problem.NOT_FOUND,),
+            ),
+            Route(
+                "GET",
+                SCHEDULES + "{sha256}",
+                "A schedule given to this box",
+                self.schedule,
+                Who.DEVICE,
+                response_type="application/json",
+                errors=(Problem.NOT_FOUND,),
+            ),
+            Route(
+                "GET",
+                MEDIA + "{sha256}",
+                "A file given to this box",
+                self.media,
+                Who.DEVICE,
+                response_type="audio/flac",
+                parameters=_RANGE,
+                errors=(Problem.NOT_FOUND, Problem.RANGE),
+            ),
+        ]
+
+    async def enrol(self, request: web.Request) -> EnrolAnswer:
+        asked = await read_body(request, EnrolRequest)
+        return await self._enrolment.enrol(asked, address_of(request), self._broker_for(request))
+
+    async def heartbeat(self, request: web.Request) -> HeartbeatAnswer:
+        asked = await read_body(request, HeartbeatRequest)
+        device = _device(request)
+        received = await self._intake.heartbeat(device.id, asked)
+        wanted = await self._database.read(lambda conn: content.current_desired(conn, device.id))
+        now = utc_now()
+        hold: tuple[Held, ...] = ()
+        if wanted is not None and wanted.expires > now:
+            hold = (
+                Held(
+                    kind=wanted.kind,
+                    id=wanted.id,
+                    issuer=wanted.issuer,
+                    seq=wanted.seq,
+                    url=DOCUMENTS + wanted.id,
+                ),
+            )
+        return HeartbeatAnswer(at=now, hold=hold, received=received)
+
+    async def document(self, request: web.Request) -> web.StreamResponse:
+        device, name = _device(request), request.match_info["id"]
+        row = await self._database.read(lambda conn: content.find_document(conn, device.id, name))
+        if row is None:
+            raise RefusedError(Problem.NOT_FOUND)
+        return await send_bytes(request, row.envelope, row.id, "application/json")
+
+    async def schedule(self, request: web.Request) -> web.StreamResponse:
+        sha256 = await self._given(request, "schedule")
+        row = await self._database.read(lambda conn: content.schedule_by_hash(conn, sha256))
+        if row is None:
+            raise RefusedError(Problem.NOT_FOUND)
+        return await send_bytes(request, row.document, sha256, "application/json")
+
+    async def media(self, request: web.Request) -> web.StreamResponse:
+        sha256 = await self._given(request, "media")
+        path = self._library.path(sha256)
+        if not path.is_file():
+            raise RefusedError(Problem.NOT_FOUND)
+        return await send_file(request, path, sha256, "audio/flac")
+
+    async def _given(self, request: web.Request, kind: str) -> str:
+        """The hash asked for, if this box may have it; otherwise it does not exist for it."""
+        device, sha256, now = _device(request), request.match_info["sha256"], utc_now()
+        if not await self._database.read(lambda conn: content.was_given(conn, device.id, kind, sha256, now)):
+            raise RefusedError(Problem.NOT_FOUND)
+        return sha256
+
+    def _broker_for(self, request: web.Request) -> BrokerAddress:
+        """The broker under a name the box can reach: it asked us under one."""
+        if self._broker.host not in _EVERY_ADDRESS:
+            return self._broker
+        return self._broker.model_copy(update={"host": self._public_host or request.url.host or "127.0.0.1"})
+
+
+def _device(request: web.Request) -> Device:
+    device = request["device"]
+    if not isinstance(device, Device):
+        raise TypeError("a device route without a device")
+    return device

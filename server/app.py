@@ -1,0 +1,250 @@
+"""Composition root of the server: settings in, a running server out; the only module that knows everyone."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent.wire.device_api import BrokerAddress
+from server.access import Access
+from server.api.device import DeviceApi
+from server.api.http import application, listen, serve
+from server.api.operator import OperatorApi
+from server.broker.config import Listener, Member
+from server.broker.link import Link, accepts_credentials
+from server.broker.process import Broker, probe_port
+from server.clock import stamp, utc_now
+from server.console.routes import Console
+from server.enrolment import Enrolment
+from server.fleet import Fleet
+from server.hub import Hub
+from server.intake import Intake
+from server.media.library import Library
+from server.problems import StartError, StoreFailedError
+from server.schedules import Schedules
+from server.secret import write_whole
+from server.signing import Station, open_signer
+from server.store import content, devices, reports
+from server.store.database import Database
+
+logger = logging.getLogger(__name__)
+
+HOUSEKEEPING_S = 3600.0
+ADMIT_LIMIT_S = 3.0
+FIRST_CONNECT_LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line says.
+
+    Attributes:
+        public_url: base address under which boxes and people reach the server; empty: the one it listens on.
+    """
+
+    data: Path
+    station: Station
+    host: str = "127.0.0.1"
+    port: int = 8080
+    broker_host: str = "127.0.0.1"
+    broker_port: int = 1883
+    public_url: str = ""
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        StartError: with one sentence for the operator.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings) as url:
+        _notify("READY=1")
+        logger.info("serving %s for %s", url, settings.station.title)
+        await stop.wait()
+        _notify("STOPPING=1")
+        logger.info("stopping")
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[str]:
+    """A running server; yields its address, stops it on exit.
+
+    Raises:
+        StartError: with one sentence for the operator.
+    """
+    data = settings.data
+    async with AsyncExitStack() as stack:
+        _lock(data, stack)
+        taken = stack.enter_context(listen(settings.host, settings.port))
+        local_url = _url(settings.host, taken.getsockname()[1])
+        url = settings.public_url or local_url
+        signer = open_signer(data, settings.station, utc_now())
+        database = Database(data / "server.sqlite3")
+        await database.open()
+        stack.push_async_callback(database.close)
+
+        listener = Listener(settings.broker_host, settings.broker_port or probe_port(settings.broker_host, 0))
+        broker = Broker(data / "broker", listener)
+        hub, fleet, access = Hub(), Fleet(database), Access(database)
+        intake = Intake(database, hub)
+        library = Library(data / "media", data / "work", database)
+        await asyncio.to_thread(library.prepare)
+        await access.prepare(data / "operator.token")
+
+        async def push_waiting() -> None:
+            await schedules.push_waiting()
+
+        link = Link(broker, intake.keep, push_waiting)
+        schedules = Schedules(database, signer, link.push)
+        enrolment = Enrolment(database, signer, _admitting(broker))
+        await broker.start(await enrolment.members())
+        stack.push_async_callback(broker.stop)
+
+        group = await stack.enter_async_context(_background())
+        group.start(broker.run(), "broker")
+        group.start(link.run(), "link")
+        group.start(_housekeeping(database, schedules), "housekeeping")
+        async with asyncio.timeout(FIRST_CONNECT_LIMIT_S):
+            await link.connected.wait()
+
+        device_api = DeviceApi(
+            enrolment=enrolment,
+            intake=intake,
+            library=library,
+            database=database,
+            broker=BrokerAddress(host=listener.host, port=listener.port),
+            public_host=(urlsplit(settings.public_url).hostname or "") if settings.public_url else "",
+        )
+        operator_api = OperatorApi(
+            access=access,
+            enrolment=enrolment,
+            library=library,
+            schedules=schedules,
+            fleet=fleet,
+            hub=hub,
+            database=database,
+            broker_up=link.connected.is_set,
+        )
+        console = Console(access, fleet, settings.station.title, secure=url.startswith("https:"))
+        routes = [*operator_api.routes(), *device_api.routes(), *console.routes()]
+        runner = await serve(application(routes, access, enrolment), taken)
+        stack.push_async_callback(runner.cleanup)
+        stack.callback(hub.close)
+
+        where = data / "server.json"
+        write_whole(where, _description(url, local_url, listener))
+        stack.callback(where.unlink, missing_ok=True)
+        yield url
+
+
+class Background:
+    """Tasks that run as long as the server; the first to fail stops it."""
+
+    def __init__(self, tasks: asyncio.TaskGroup) -> None:
+        self._group = tasks
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def start(self, work: Awaitable[None], name: str) -> None:
+        """Run `work` beside the rest."""
+
+        async def named() -> None:
+            await work
+
+        self.tasks.append(self._group.create_task(named(), name=name))
+
+
+@asynccontextmanager
+async def _background() -> AsyncIterator[Background]:
+    async with asyncio.TaskGroup() as tasks:
+        background = Background(tasks)
+        try:
+            yield background
+        finally:
+            for task in background.tasks:
+                task.cancel()
+
+
+def _admitting(broker: Broker) -> Callable[[tuple[Member, ...], str, str], Awaitable[None]]:
+    async def admit(members: tuple[Member, ...], user: str, secret: str) -> None:
+        broker.set_members(members)
+        if not await accepts_credentials(broker.listener, user, secret, ADMIT_LIMIT_S):
+            logger.warning("box %s: the broker does not let it in yet", user)
+
+    return admit
+
+
+async def _housekeeping(database: Database, schedules: Schedules) -> None:
+    while True:
+        try:
+            await database.write(_tidy, urgent=True)
+            await schedules.renew()
+            await schedules.push_waiting()
+        except StoreFailedError as error:
+            logger.error("housekeeping put off: %s", error)  # noqa: TRY400 - expected, no traceback wanted
+        await asyncio.sleep(HOUSEKEEPING_S)
+
+
+def _tidy(conn: sqlite3.Connection) -> None:
+    now = utc_now()
+    devices.forget_expired(conn, now)
+    content.forget_given(conn, now)
+    reports.forget_old(conn, now)
+
+
+def _lock(data: Path, stack: AsyncExitStack) -> None:
+    try:
+        data.mkdir(parents=True, mode=0o700, exist_ok=True)
+        handle = stack.enter_context((data / "lock").open("w"))
+    except OSError as error:
+        raise StartError(
+            f"The data folder {data} cannot be written ({error.strerror}); check --data and its permissions."
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise StartError(
+            f"Another server is running on the data folder {data}; stop it first, or choose another --data."
+        ) from error
+
+
+def _url(host: str, port: int) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - a comparison
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _description(url: str, local_url: str, listener: Listener) -> bytes:
+    said = {
+        "url": url,
+        "local_url": local_url,
+        "broker": {"host": listener.host, "port": listener.port},
+        "pid": os.getpid(),
+        "started": stamp(utc_now()),
+    }
+    return json.dumps(said, indent=2).encode() + b"\n"
+
+
+def _notify(state: str) -> None:
+    """Tell the service manager, if there is one. Source: sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        try:
+            channel.sendto(state.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
+        except OSError as error:
+            logger.debug("service manager not reached: %s", error)

@@ -1,0 +1,212 @@
+"""The console page as HTML: one table of boxes, one of airings; every text escaped here, and only here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from agent.model.report import Verdict
+from agent.wire.reports import AsRunReport, ZoneHealth
+from server.console.words import Words
+from server.fleet import Box
+
+_VERDICTS = {
+    Verdict.HEARD: ("good", "✔"),
+    Verdict.PARTIAL: ("warn", "◐"),
+    Verdict.SILENT: ("bad", "✖"),
+    Verdict.MISSED: ("bad", "⊘"),
+    Verdict.UNKNOWN: ("dim", "?"),
+}
+
+
+def whole(words: Words, station: str, tables: str, csrf: str) -> str:
+    """The page."""
+    other = "en" if words.language == "vi" else "vi"
+    title = escape(words("title"))
+    return (
+        f'<!doctype html><html lang="{words.language}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="csrf-token" content="{escape(csrf)}">'
+        f"<title>{title} – {escape(station)}</title>"
+        '<link rel="stylesheet" href="/console/static/console.css">'
+        '<script src="/console/static/console.js" defer></script></head><body>'
+        f'<header><h1>{escape(station)}</h1><p>{title} · <span id="link" role="status" '
+        f'data-live="{escape(words("live"))}" data-lost="{escape(words("lost"))}"></span> '
+        f'<a href="/console?lang={other}" lang="{other}">{escape(words("other_language"))}</a></p></header>'
+        f'<main id="tables">{tables}</main></body></html>'
+    )
+
+
+def door(words: Words, message: str) -> str:
+    """What somebody without a session sees."""
+    return (
+        f'<!doctype html><html lang="{words.language}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(words('title'))}</title>"
+        '<link rel="stylesheet" href="/console/static/console.css"></head><body>'
+        f"<header><h1>{escape(words('title'))}</h1></header><main><p>{escape(message)}</p>"
+        f"<p>{escape(words('how_to_enter'))}</p><pre>loa-server console-link --data …</pre>"
+        "</main></body></html>"
+    )
+
+
+def tables(words: Words, boxes: list[Box], airings: list[tuple[str, AsRunReport]]) -> str:
+    """What changes: refreshed in place by the script."""
+    names = {box.device.id: box.device.name or box.device.id for box in boxes}
+    return f"{_summary(words, boxes)}{_boxes(words, boxes)}{_airings(words, names, airings)}"
+
+
+def _summary(words: Words, boxes: list[Box]) -> str:
+    online = sum(box.online for box in boxes)
+    trouble = sum(bool(box.health and box.health.issues) or not box.online for box in boxes)
+    kind = "good" if not trouble else "bad"
+    text = words("all_well", n=online) if not trouble else words("some_trouble", n=trouble, of=len(boxes))
+    return "" if not boxes else f'<p class="summary">{_mark(kind, "✔" if not trouble else "✖", text)}</p>'
+
+
+def _boxes(words: Words, boxes: list[Box]) -> str:
+    if not boxes:
+        return f"<section><h2>{escape(words('boxes'))}</h2><p>{escape(words('no_boxes'))}</p></section>"
+    heads = ("box", "state", "schedule", "on_air", "next", "last", "faults")
+    rows = "".join(_box(words, box) for box in boxes)
+    return f"<section><h2>{escape(words('boxes'))}</h2>{_table(words, heads, rows)}</section>"
+
+
+def _box(words: Words, box: Box) -> str:
+    zones = box.health.zones if box.health and box.online else ()
+    cells = (
+        (
+            "box",
+            f"<strong>{escape(box.device.name or box.device.id)}</strong>{_small(box.device.id)}",
+        ),
+        ("state", _state(words, box)),
+        ("schedule", _schedule(words, box)),
+        ("on_air", "".join(_on_air(words, zone) for zone in zones) or "–"),
+        ("next", _next(words, zones)),
+        ("last", _last(words, box.last_airing)),
+        ("faults", _faults(words, box)),
+    )
+    return _row(words, cells)
+
+
+def _state(words: Words, box: Box) -> str:
+    mark = (
+        _mark("good", "●", words("state.online")) if box.online else _mark("bad", "○", words("state.offline"))
+    )
+    return f"{mark}<small>{escape(words('heard_of', ago=words.ago(box.contact)))}</small>"
+
+
+def _schedule(words: Words, box: Box) -> str:
+    if box.wanted is None:
+        return _mark("dim", "–", words("schedule_state.none"))
+    version = words(
+        "schedule_state.version", id=box.wanted.schedule_id or "", n=box.wanted.schedule_version or 0
+    )
+    if box.confirmed:
+        mark = _mark("good", "✔", words("schedule_state.confirmed"))
+    else:
+        mark = _mark("warn", "…", words("schedule_state.waiting"))
+    held, wanted = (box.reported.media_held, box.reported.media_wanted) if box.reported else (0, 0)
+    files = words("files", held=held, wanted=wanted) if box.reported else ""
+    return f"{mark}<small>{escape(version)}</small><small>{escape(files)}</small>"
+
+
+def _on_air(words: Words, zone: ZoneHealth) -> str:
+    if not zone.on_air:
+        return f"<div>{escape(words('quiet'))}<small>{escape(zone.zone)}</small></div>"
+    sound = (
+        _mark("good", "♪", words("sounding", level=words.level(zone.output_rms_dbfs)))
+        if zone.sounding
+        else _mark("bad", "✖", words("not_sounding"))
+    )
+    return f"<div>{escape(_programme(zone.on_air))}{sound}<small>{escape(zone.zone)}</small></div>"
+
+
+def _next(words: Words, zones: Iterable[ZoneHealth]) -> str:
+    coming = sorted((one.next_start, one.next_airing or "") for one in zones if one.next_start)
+    if not coming:
+        return "–"
+    start, airing = coming[0]
+    return f"{escape(words.moment(start))}<small>{escape(_programme(airing))}</small>"
+
+
+def _last(words: Words, report: AsRunReport | None) -> str:
+    if report is None:
+        return "–"
+    return (
+        f"{_verdict(words, report)}<small>{escape(report.title)}</small>"
+        f"<small>{escape(words('planned'))} {escape(words.moment(report.planned_start))}</small>"
+        f"<small>{escape(words('first_sound'))} "
+        f"{escape(words.first_sound(report.first_sound, report.planned_start))}</small>"
+        f"<small>{escape(words.level(report.output_rms_dbfs))}</small>"
+    )
+
+
+def _faults(words: Words, box: Box) -> str:
+    issues = box.health.issues if box.health else ()
+    if not issues:
+        return _mark("good", "✔", words("no_faults")) if box.online else "–"
+    return "".join(
+        f"<div>{_mark('bad', '⚠', words.fault(one.code, one.subject))}"
+        f"<small>{escape(one.code)} · {escape(one.subject)} · "
+        f"{escape(words('since', at=words.moment(one.since)))}</small></div>"
+        for one in issues
+    )
+
+
+def _airings(words: Words, names: dict[str, str], airings: list[tuple[str, AsRunReport]]) -> str:
+    if not airings:
+        return f"<section><h2>{escape(words('airings'))}</h2><p>{escape(words('no_airings'))}</p></section>"
+    heads = ("verdict_head", "planned", "first_sound", "programme", "box", "played", "level")
+    rows = "".join(
+        _row(
+            words,
+            (
+                ("verdict_head", _verdict(words, report)),
+                ("planned", escape(words.moment(report.planned_start))),
+                ("first_sound", escape(words.first_sound(report.first_sound, report.planned_start))),
+                ("programme", escape(report.title)),
+                ("box", f"{escape(names.get(device, device))}<small>{escape(report.zone)}</small>"),
+                ("played", escape(words("seconds", n=words.decimal(report.played_ms / 1000)))),
+                ("level", escape(words.level(report.output_rms_dbfs))),
+            ),
+        )
+        for device, report in airings
+    )
+    return f"<section><h2>{escape(words('airings'))}</h2>{_table(words, heads, rows)}</section>"
+
+
+def _verdict(words: Words, report: AsRunReport) -> str:
+    kind, symbol = _VERDICTS[report.verdict]
+    text = words.shared(f"verdict.{report.verdict.value}")
+    if report.missed is not None:
+        text = f"{text}: {words.shared(f'missed.{report.missed.value}')}"
+    return _mark(kind, symbol, text)
+
+
+def _mark(kind: str, symbol: str, text: str) -> str:
+    """Colour, symbol and words together, so that none of them is needed alone."""
+    return f'<span class="mark {kind}"><span aria-hidden="true">{escape(symbol)}</span> {escape(text)}</span>'
+
+
+def _small(text: str) -> str:
+    return f"<small>{escape(text)}</small>"
+
+
+def _table(words: Words, heads: Iterable[str], rows: str) -> str:
+    head = "".join(f'<th scope="col">{escape(words(f"column.{one}"))}</th>' for one in heads)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _row(words: Words, cells: Iterable[tuple[str, str]]) -> str:
+    """One row; on a phone each cell carries its heading itself."""
+    body = "".join(
+        f'<td data-head="{escape(words(f"column.{head}"))}"><div>{content}</div></td>'
+        for head, content in cells
+    )
+    return f"<tr>{body}</tr>"
+
+
+def _programme(airing: str) -> str:
+    """The programme's id out of an airing's id."""
+    return airing.partition("@")[0]

@@ -1,0 +1,104 @@
+"""What the server refuses to do, by stable code; the words stand in the message catalogues.
+
+Noun modules raise `RefusedError` and know nothing of HTTP; `STATUS` is used at the one boundary
+that turns a refusal into an answer.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from agent.model.text import say
+
+
+class Problem(StrEnum):
+    """Stable error codes of the API; texts under `console.error.<code>`."""
+
+    NOT_AUTHORISED = "not_authorised"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    METHOD = "method_not_allowed"
+    TOO_MANY = "too_many_requests"
+    TOO_LARGE = "too_large"
+    INVALID = "invalid"
+    INTERNAL = "internal"
+    BUSY = "busy"
+    STORAGE_FULL = "storage_full"
+    CODE_REFUSED = "code_refused"
+    MEDIA_EMPTY = "media_empty"
+    MEDIA_NOT_AUDIO = "media_not_audio"
+    MEDIA_CORRUPT = "media_corrupt"
+    MEDIA_TRUNCATED = "media_truncated"
+    MEDIA_TOO_LONG = "media_too_long"
+    MEDIA_TOO_SHORT = "media_too_short"
+    MEDIA_UNKNOWN = "media_unknown"
+    SPEECH_EMPTY = "speech_empty"
+    SPEECH_LANGUAGE = "speech_language"
+    SCHEDULE_INVALID = "schedule_invalid"
+    SCHEDULE_TOO_LARGE = "schedule_too_large"
+    NO_TARGET = "no_target"
+    TICKET_REFUSED = "ticket_refused"
+    RANGE = "range_not_satisfiable"
+
+
+STATUS: dict[Problem, int] = {
+    Problem.NOT_AUTHORISED: 401,
+    Problem.FORBIDDEN: 403,
+    Problem.NOT_FOUND: 404,
+    Problem.METHOD: 405,
+    Problem.TOO_MANY: 429,
+    Problem.TOO_LARGE: 413,
+    Problem.INVALID: 422,
+    Problem.INTERNAL: 500,
+    Problem.BUSY: 503,
+    Problem.STORAGE_FULL: 507,
+    Problem.CODE_REFUSED: 403,
+    Problem.MEDIA_EMPTY: 422,
+    Problem.MEDIA_NOT_AUDIO: 422,
+    Problem.MEDIA_CORRUPT: 422,
+    Problem.MEDIA_TRUNCATED: 422,
+    Problem.MEDIA_TOO_LONG: 422,
+    Problem.MEDIA_TOO_SHORT: 422,
+    Problem.MEDIA_UNKNOWN: 422,
+    Problem.SPEECH_EMPTY: 422,
+    Problem.SPEECH_LANGUAGE: 422,
+    Problem.SCHEDULE_INVALID: 422,
+    Problem.SCHEDULE_TOO_LARGE: 422,
+    Problem.NO_TARGET: 422,
+    Problem.TICKET_REFUSED: 403,
+    Problem.RANGE: 416,
+}
+
+
+class RefusedError(Exception):
+    """A request that is understood and declined.
+
+    Attributes:
+        problem: stable code.
+        field: path of the offending field such as `programmes[0].items[1].media`, empty if none.
+        values: what the sentence of the catalogue names.
+        retry_after_s: when trying again can help, None if time does not help.
+    """
+
+    def __init__(
+        self, problem: Problem, field: str = "", *, retry_after_s: int | None = None, **values: object
+    ) -> None:
+        self.problem = problem
+        self.field = field
+        self.values = {"detail": "", **values}
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{problem}: {field or '-'} {values.get('detail', '')}".rstrip())
+
+    @property
+    def message(self) -> dict[str, str]:
+        """The sentence for people, in both languages."""
+        key = f"console.error.{self.problem.value}"
+        return {language: say(key, language, **self.values) for language in ("vi", "en")}
+
+
+class StartError(Exception):
+    """The server cannot start; the text is one sentence with the remedy. Exit status 78."""
+
+
+class StoreFailedError(Exception):
+    """The database could not be read or written: disk full, disk failing, file locked by another program."""

@@ -1,0 +1,60 @@
+"""Numbered migrations: expand first, contract a release later, because an update may roll back."""
+
+from __future__ import annotations
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE devices (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, hardware TEXT NOT NULL, version TEXT NOT NULL,
+        station TEXT NOT NULL, province TEXT NOT NULL, groups TEXT NOT NULL,
+        secret_sha256 TEXT NOT NULL, mqtt_hash TEXT NOT NULL, enrolled TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE codes (
+        hash TEXT PRIMARY KEY, prefix TEXT NOT NULL, name TEXT NOT NULL, groups TEXT NOT NULL,
+        created TEXT NOT NULL, expires TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, used_by TEXT
+    ) STRICT;
+    CREATE TABLE media (
+        sha256 TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL, duration_ms INTEGER NOT NULL, created TEXT NOT NULL,
+        source TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE schedules (
+        id TEXT NOT NULL, version INTEGER NOT NULL, sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+        document BLOB NOT NULL, created TEXT NOT NULL, PRIMARY KEY (id, version)
+    ) STRICT;
+    CREATE INDEX schedules_sha256 ON schedules (sha256);
+    CREATE TABLE documents (
+        id TEXT PRIMARY KEY, kind TEXT NOT NULL, device TEXT NOT NULL REFERENCES devices (id),
+        issuer TEXT NOT NULL, seq INTEGER NOT NULL, schedule_id TEXT, schedule_version INTEGER,
+        schedule_sha256 TEXT, envelope BLOB NOT NULL, created TEXT NOT NULL, expires TEXT NOT NULL,
+        pushed TEXT
+    ) STRICT;
+    CREATE INDEX documents_device ON documents (device, kind, seq);
+    CREATE TABLE given (
+        device TEXT NOT NULL, sha256 TEXT NOT NULL, kind TEXT NOT NULL, until TEXT NOT NULL,
+        PRIMARY KEY (device, sha256)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE sequences (
+        issuer TEXT NOT NULL, scope TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (issuer, scope)
+    ) STRICT;
+    CREATE TABLE reports (
+        n INTEGER PRIMARY KEY, device TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, at TEXT NOT NULL,
+        received TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (device, id)
+    ) STRICT;
+    CREATE INDEX reports_kind ON reports (device, kind, at);
+    CREATE TABLE airings (
+        device TEXT NOT NULL, airing TEXT NOT NULL, zone TEXT NOT NULL, planned_start TEXT NOT NULL,
+        received TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (device, airing, zone)
+    ) STRICT;
+    CREATE INDEX airings_start ON airings (planned_start);
+    CREATE TABLE latest (
+        device TEXT NOT NULL, kind TEXT NOT NULL, received TEXT NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (device, kind)
+    ) STRICT;
+    CREATE TABLE operators (
+        token_sha256 TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE tickets (hash TEXT PRIMARY KEY, expires TEXT NOT NULL) STRICT;
+    CREATE TABLE sessions (hash TEXT PRIMARY KEY, expires TEXT NOT NULL) STRICT;
+    """,
+)

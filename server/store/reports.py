@@ -1,0 +1,102 @@
+"""Rows of what boxes report; each report id is kept once per box."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from server.clock import moment, stamp
+
+KEEP_REPORTS = timedelta(days=400)
+KEEP_AIRINGS = timedelta(days=1100)
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The newest birth, state, health or reported of a box."""
+
+    device: str
+    kind: str
+    received: datetime
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One event, as-run or job report as it came."""
+
+    device: str
+    received: datetime
+    body: str
+
+
+def set_latest(conn: sqlite3.Connection, row: Latest) -> None:
+    conn.execute(
+        "INSERT INTO latest VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET received = excluded.received, body = excluded.body",
+        (row.device, row.kind, stamp(row.received), row.body),
+    )
+
+
+def get_latest(conn: sqlite3.Connection, device: str | None = None) -> tuple[Latest, ...]:
+    """Of one box, or of all."""
+    rows = conn.execute("SELECT * FROM latest WHERE device = coalesce(?, device)", (device,))
+    return tuple(Latest(row["device"], row["kind"], moment(row["received"]), row["body"]) for row in rows)
+
+
+def insert_report(conn: sqlite3.Connection, report: str, kind: str, at: datetime, came: Report) -> bool:
+    """Keep a report; False if this box's report of that id was here before."""
+    done = conn.execute(
+        "INSERT OR IGNORE INTO reports (device, id, kind, at, received, body) VALUES (?, ?, ?, ?, ?, ?)",
+        (came.device, report, kind, stamp(at), stamp(came.received), came.body),
+    )
+    return done.rowcount == 1
+
+
+def set_airing(conn: sqlite3.Connection, airing: str, zone: str, planned: datetime, came: Report) -> None:
+    """Keep the proof of one airing; sent again under a new id it replaces the former."""
+    conn.execute(
+        "INSERT INTO airings VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET received = excluded.received, body = excluded.body",
+        (came.device, airing, zone, stamp(planned), stamp(came.received), came.body),
+    )
+
+
+def received(conn: sqlite3.Connection, device: str, ids: Iterable[str]) -> tuple[str, ...]:
+    """Those of `ids` that are kept."""
+    return tuple(
+        one
+        for one in ids
+        if conn.execute("SELECT 1 FROM reports WHERE device = ? AND id = ?", (device, one)).fetchone()
+    )
+
+
+def list_events(conn: sqlite3.Connection, device: str, limit: int) -> tuple[Report, ...]:
+    """Newest first."""
+    rows = conn.execute(
+        "SELECT device, received, body FROM reports WHERE device = ? AND kind = 'event'"
+        " ORDER BY at DESC, n DESC LIMIT ?",
+        (device, limit),
+    )
+    return tuple(_report(row) for row in rows)
+
+
+def list_airings(conn: sqlite3.Connection, device: str | None, limit: int) -> tuple[Report, ...]:
+    """Newest planned start first; of one box, or of all."""
+    rows = conn.execute(
+        "SELECT device, received, body FROM airings WHERE device = coalesce(?, device)"
+        " ORDER BY planned_start DESC, received DESC LIMIT ?",
+        (device, limit),
+    )
+    return tuple(_report(row) for row in rows)
+
+
+def forget_old(conn: sqlite3.Connection, now: datetime) -> None:
+    conn.execute("DELETE FROM reports WHERE received < ?", (stamp(now - KEEP_REPORTS),))
+    conn.execute("DELETE FROM airings WHERE received < ?", (stamp(now - KEEP_AIRINGS),))
+
+
+def _report(row: sqlite3.Row) -> Report:
+    return Report(row["device"], moment(row["received"]), row["body"])

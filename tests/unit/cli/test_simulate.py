@@ -1,0 +1,45 @@
+"""The configuration of a simulated box."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.cli.check import check_file
+from agent.cli.simulate import write_config
+from agent.config import load_config
+
+
+@pytest.mark.parametrize("name", ["box", "thôn Đông", 'quo"te', "back\\slash", "br{ace}"])
+def test_the_configuration_is_one_the_agent_and_its_drivers_accept(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    path = write_config(folder, "http://127.0.0.1:8080", None)
+    assert check_file(path, "vi") == []
+    config = load_config(path)
+    assert config.box.data_dir == folder / "data"
+    assert config.box.runtime_dir == folder / "run"
+    assert config.source.url == "http://127.0.0.1:8080"
+    zone, board = config.zones[0], config.boards[0]
+    assert (zone.id, zone.audio.kind, zone.amplifier.kind) == ("main", "simulated", "simulated")
+    assert zone.line_sense is not None
+    assert zone.audio.options == {"dir": str(folder), "listen": ""}
+    assert (board.width_px, board.height_px) == (192, 64)
+
+
+def test_a_relative_directory_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_config(write_config(Path("box"), None, None)).box.data_dir == tmp_path / "box/data"
+
+
+def test_what_a_person_changed_is_kept_and_only_what_is_asked_for_is_changed(tmp_path: Path) -> None:
+    path = write_config(tmp_path, "http://one:1", "default")
+    path.write_text(path.read_text().replace("192", "128") + "# mine\n")
+    write_config(tmp_path, None, None)
+    config = load_config(path)
+    assert (config.source.url, config.boards[0].width_px) == ("http://one:1", 128)
+    write_config(tmp_path, "http://two:2", "plughw:1")
+    config = load_config(path)
+    assert (config.source.url, config.boards[0].width_px) == ("http://two:2", 128)
+    assert config.zones[0].audio.options["listen"] == "plughw:1"
+    assert path.read_text().endswith("# mine\n")

@@ -1,0 +1,36 @@
+import asyncio
+import threading
+
+import pytest
+
+from agent.content.threads import in_thread
+
+
+async def test_cancelled_caller_leaves_only_after_the_work_has_ended() -> None:
+    started, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        started.set()
+        go_on.wait(5)
+        ended.set()
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(in_thread(work))
+        while not started.is_set():
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0)
+        assert not task.done()
+        go_on.set()
+    assert task.cancelled()
+    assert ended.is_set()
+
+
+async def test_error_of_the_work_is_the_callers() -> None:
+    def work() -> None:
+        raise ValueError("disk")
+
+    with pytest.raises(ValueError, match="disk"):
+        await in_thread(work)
