@@ -48,12 +48,12 @@ def measure(say: Say) -> list[Entry]:
         return [
             *_publish(api, rig, tones, say),
             *_idle(pid, say),
-            *_airings(api, rig, box, pid, tones, say),
+            *_airings(api, rig, box, tones, say),
         ]
 
 
 def _online(api: Api) -> bool:
-    return any(box["online"] for box in api.get("/api/v1/boxes")["boxes"])
+    return any(box["state"] == "online" for box in api.get("/api/v1/boxes")["boxes"])
 
 
 def _tone(api: Api, folder: Path, hertz: int) -> str:
@@ -86,7 +86,7 @@ def _put(api: Api, tones: list[str], starts: list[datetime]) -> int:
         for n, start in enumerate(starts)
     ]
     api.post("/api/v1/schedules", {"id": "bench", "programmes": programmes})
-    return int(api.post("/api/v1/schedules/bench/publish", {"everyone": True})["version"])
+    return int(api.post("/api/v1/schedules/bench/publish", {"all": True})["version"])
 
 
 def _whole_second(ahead_s: float) -> datetime:
@@ -124,7 +124,8 @@ def _idle(pid: int, say: Say) -> list[Entry]:
     ]
 
 
-def _airings(api: Api, rig: Rig, box: Path, pid: int, tones: list[str], say: Say) -> list[Entry]:
+def _airings(api: Api, rig: Rig, box: Path, tones: list[str], say: Say) -> list[Entry]:
+    pid = rig.pid("box")
     first = _whole_second(8)
     starts = [first + timedelta(seconds=EVERY_S * n) for n in range(AIRINGS)]
     length = timedelta(milliseconds=ITEM_MS * len(tones))

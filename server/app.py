@@ -119,8 +119,15 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         group.start(broker.run(), "broker")
         group.start(link.run(), "link")
         group.start(_housekeeping(database, schedules), "housekeeping")
-        async with asyncio.timeout(FIRST_CONNECT_LIMIT_S):
-            await link.connected.wait()
+        try:
+            async with asyncio.timeout(FIRST_CONNECT_LIMIT_S):
+                await link.connected.wait()
+        except TimeoutError as error:
+            raise StartError(
+                f"The message broker on {listener.host} port {listener.port} lets its own server not in; "
+                "look into the log above, and remove the folder "
+                f"{data / 'broker'} if it was changed by hand."
+            ) from error
 
         device_api = DeviceApi(
             enrolment=enrolment,
@@ -170,13 +177,18 @@ class Background:
 
 @asynccontextmanager
 async def _background() -> AsyncIterator[Background]:
-    async with asyncio.TaskGroup() as tasks:
-        background = Background(tasks)
-        try:
-            yield background
-        finally:
-            for task in background.tasks:
-                task.cancel()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            background = Background(tasks)
+            try:
+                yield background
+            finally:
+                for task in background.tasks:
+                    task.cancel()
+    except ExceptionGroup as failed:
+        if len(failed.exceptions) == 1:  # so that a StartError reaches the operator as what it is
+            raise failed.exceptions[0] from failed
+        raise
 
 
 def _admitting(broker: Broker) -> Callable[[tuple[Member, ...], str, str], Awaitable[None]]:

@@ -259,7 +259,7 @@ class Schedules:
         return pushed
 
     async def _push_one(self, document: DocumentRow) -> bool:
-        """Push an order, unless a newer one is there: the broker retains what came last, not what is newest."""
+        """Push an order unless a newer one is there: the broker retains what came last, not the newest."""
         async with self._one_at_a_time.setdefault(document.device, asyncio.Lock()):
             newest = await self._database.read(
                 lambda conn: content.current_desired(conn, document.device), urgent=True

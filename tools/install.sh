@@ -104,7 +104,14 @@ python_packages() {
   # The build tool lives in .venv, so that a later change of pyproject.toml can be taken up offline.
   .venv/bin/python -c 'import hatchling, editables' 2>/dev/null || "${pip[@]}" install 'hatchling>=1.27' editables
   say "installing Python packages into .venv"
-  "${pip[@]}" install --no-build-isolation -e '.[device,server,dev]'
+  mapfile -t requirements < <(.venv/bin/python - <<'PY'
+import tomllib
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+print(*dict.fromkeys(project["dependencies"] + sum(project["optional-dependencies"].values(), [])), sep="\n")
+PY
+  )
+  "${pip[@]}" install "${requirements[@]}"
+  "${pip[@]}" install --no-build-isolation --no-deps -e .
   mkdir -p .make
   fingerprint >"$stamp"
 }

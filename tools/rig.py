@@ -86,6 +86,12 @@ class Rig:
                 start_new_session=True,  # Ctrl-C reaches this process only, which stops them in order
             )
 
+    def end(self, name: str, number: signal.Signals) -> int:
+        """Send a signal to a program that was started, wait for its end, and return its exit status."""
+        child = self._children.pop(name)
+        child.send_signal(number)
+        return child.wait(STOP_S)
+
     def pid(self, name: str) -> int:
         """Process id of a program that was started."""
         return self._children[name].pid
@@ -180,12 +186,12 @@ def start_server(rig: Rig, listen: str, broker_listen: str) -> Api:
     return rig.wait("server start", 30, look)
 
 
-def start_box(rig: Rig, server: str, code: str | None, *, listen: bool) -> Path:
+def start_box(rig: Rig, server: str, code: str | None, *, listen: bool, name: str = "box") -> Path:
     """Start the real agent on simulated hardware; returns the folder with what it does."""
-    box = rig.folder / "box"
+    box = rig.folder / name
     enrol = ("--code", code) if code else ()
     aloud = ("--listen", "default") if listen else ()
-    rig.start("box", BIN / "loa", "simulate", "--dir", box, "--server", server, *enrol, *aloud)
+    rig.start(name, BIN / "loa", "simulate", "--dir", box, "--server", server, *enrol, *aloud)
     return box
 
 

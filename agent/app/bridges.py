@@ -42,7 +42,7 @@ class SourceShelf:
 
     async def holds(self, kind: str, order_id: str) -> bool:
         del kind  # order ids are unique over all kinds
-        return await self._store.seen(order_id) is not None
+        return await self._store.order_known(order_id)
 
     async def outbox_next(self, limit: int) -> Sequence[Waiting]:
         return [

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from agent import log
 from agent.app.box import build_box
 from agent.config import BoxSection, Config, load_config
-from agent.errors import ConfigError, StoreError
+from agent.errors import AgentError, ConfigError, Retry, StoreError
 from agent.lifecycle import run_until
 from agent.store.store import Store
 from agent.systemd import Notifier
+from drivers.api import DriverSetupError
 
 logger = logging.getLogger(__name__)
 
 EX_CONFIG = 78
+
+
+class AlreadyRunningError(AgentError):
+    """Two agents on one box would say everything twice."""
+
+    retry = Retry.NEVER
+
+
 STOP_LIMIT_S = 4.5
 """An ordered stop ends the process after this time at the latest; the hardware's pulls do the rest."""
 
@@ -36,15 +46,30 @@ def run_agent(path: Path) -> int:
     """
     log.set_up(os.environ.get("LOA_LOG", "INFO"))
     try:
-        config, mistake = load_config(path), None
+        return _run_once(load_config(path), None, path)
     except ConfigError as error:
-        logger.error("configuration refused: %s", error)  # noqa: TRY400
-        fallen_back = _last_good()
-        if fallen_back is None:
-            return EX_CONFIG
-        config, mistake = fallen_back, error
+        mistake = error
+    except DriverSetupError as error:
+        mistake = ConfigError(str(path), [str(error)])
+    logger.error("configuration refused: %s", mistake)
+    earlier = _last_good()
+    if earlier is None:
+        return EX_CONFIG
+    try:
+        return _run_once(earlier, mistake, path)
+    except DriverSetupError as error:
+        logger.error("the earlier configuration cannot be used either: %s", error)  # noqa: TRY400
+        return EX_CONFIG
+
+
+def _run_once(config: Config, mistake: ConfigError | None, path: Path) -> int:
     try:
         asyncio.run(_run(config, mistake, path))
+    except DriverSetupError:
+        raise
+    except AlreadyRunningError as error:
+        logger.error("%s", error)  # noqa: TRY400
+        return 1
     except Exception:
         logger.exception("a vital part failed")
         return 1
@@ -85,6 +110,14 @@ async def _run(config: Config, mistake: ConfigError | None, path: Path) -> None:
     notifier = Notifier()
     for folder in (config.box.data_dir, config.box.runtime_dir):
         folder.mkdir(parents=True, exist_ok=True)
+    with _alone(config.box.data_dir):
+        await _live(config, mistake, path, stop, notifier)
+    logger.info("stopped")
+
+
+async def _live(
+    config: Config, mistake: ConfigError | None, path: Path, stop: asyncio.Event, notifier: Notifier
+) -> None:
     async with _memory(config) as store:
         box = await build_box(config, store, notifier, mistake)
         if mistake is None:
@@ -95,7 +128,21 @@ async def _run(config: Config, mistake: ConfigError | None, path: Path) -> None:
         finally:
             notifier.send(STOPPING="1")
             await box.close()
-    logger.info("stopped")
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the box's data for this process; the kernel lets go when it dies.
+
+    Raises:
+        AlreadyRunningError: another agent uses the folder.
+    """
+    with (folder / ".lock").open("w", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunningError(f"another agent already runs on {folder}: stop it first") from error
+        yield
 
 
 def _give_up() -> None:

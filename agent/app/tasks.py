@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -11,7 +12,8 @@ from pathlib import Path
 from agent.clock import Clock, SystemClock
 from agent.content.keeper import ContentProgress, Wanted
 from agent.content.schedule_keeper import InForce
-from agent.errors import AgentError, StoreError
+from agent.content.store import MediaStore
+from agent.errors import AgentError, ContentError, StoreError
 from agent.latest import Latest
 from agent.model.bulletin import ClockTrust
 from agent.model.schedule import Airing
@@ -119,6 +121,44 @@ class WantedMedia:
         )
 
 
+class MediaCheck:
+    """Checks files against their hashes well before they are needed, so that a bad one can be fetched anew.
+
+    Each file is read once a run; what was downloaded in this run was checked then.
+    """
+
+    name = "media check"
+    AHEAD = timedelta(minutes=30)
+    EVERY_S = 60.0
+
+    def __init__(self, in_force: Latest[InForce | None], media: MediaStore, clock: Clock) -> None:
+        self._in_force = in_force
+        self._media = media
+        self._clock = clock
+
+    async def run(self) -> None:
+        while True:
+            now = self._in_force.value
+            if now is not None:
+                await self._check(now)
+            if self._in_force.value is not now:
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.EVERY_S):
+                    await self._in_force.changed()
+
+    async def _check(self, now: InForce) -> None:
+        moment = self._clock.now()
+        for airing in (
+            *now.timetable.active(moment),
+            *now.timetable.between(moment, moment + self.AHEAD, 200),
+        ):
+            for item in airing.programme.items:
+                if self._media.has(item.media.sha256):
+                    with contextlib.suppress(ContentError):  # an unreadable disk is reported by the keeper
+                        await self._media.verify(item.media.sha256)
+
+
 class Bookkeeper:
     """Remembers, now and then and at the end, up to when airings are accounted for and how late it is.
 
@@ -143,9 +183,9 @@ class Bookkeeper:
         """Write both down."""
         values: dict[str, Json] = {}
         if self._clock.trust >= ClockTrust.RTC:
-            now = self._clock.now()
-            self._clock.raise_floor(now)
-            values[TIME_FLOOR_KEY] = now.isoformat()
+            self._clock.raise_floor(self._clock.now())
+        if self._clock.floor is not None:
+            values[TIME_FLOOR_KEY] = self._clock.floor.isoformat()
         if self._station.planned_until is not None:
             values[PLANNED_UNTIL_KEY] = self._station.planned_until.isoformat()
         self._station.forget_old()

@@ -191,11 +191,12 @@ class BoxView:
 
     def _source_view(self) -> views.SourceView:
         status = self._source.status.value
-        error = status.mqtt_error or status.http_error
+        error, identity = status.mqtt_error or status.http_error, self._rooms.identity
         return views.SourceView(
             state=status.mqtt.value,
             code=error.code if error else "",
             since=status.mqtt_since,
             last_error=error.detail if error else "",
-            url=self._config.source.url,
+            url=self._config.source.url or (identity.url if identity else ""),
+            last_answer=status.http_ok_at,
         )

@@ -239,6 +239,9 @@ def _simulate(arguments: argparse.Namespace, words: Words) -> int:
         _complain(words.say("simulate.bad_identity"), words.say("simulate.bad_identity_do", path=error.path),
                   arguments, words)  # fmt: skip
         return FAILED
+    if _answers(config):
+        _complain(words.say("simulate.running"), words.say("simulate.running_do"), arguments, words)
+        return FAILED
     if device is None and arguments.code:
         found = _enrol_and_say(config, arguments.server, arguments.code, arguments, words)
         if isinstance(found, int):
@@ -255,6 +258,15 @@ def _simulate(arguments: argparse.Namespace, words: Words) -> int:
     from agent.app import run_agent  # noqa: PLC0415 - the whole agent
 
     return run_agent(config)
+
+
+def _answers(config: Path) -> bool:
+    """Whether an agent already runs on this configuration; two would write the same files."""
+    try:
+        ask(find_socket(None, config), "/version")
+    except AgentUnreachableError as error:
+        return error.cause not in {"absent", "config"}
+    return True
 
 
 def _check_config(arguments: argparse.Namespace, words: Words) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from agent.cli.words import Words, shorten, table, wrap
@@ -78,9 +79,8 @@ def _facts(box: Answer, words: Words) -> list[tuple[str, str]]:
     now = words.say(
         "status.clock", time=words.moment(clock.get("now")), trust=words.term("clock", clock.get("trust"))
     )
-    error = clock.get("error_ms")
-    if error is not None:
-        now += words.say("status.clock_error", error=words.number(error, 0 if error >= 1 else 1))
+    if clock.get("error_ms") is not None:  # rounded up: the sentence says "at most"
+        now += words.say("status.clock_error", error=words.number(max(1, ceil(clock["error_ms"]))))
     held = words.say("status.media", held=media.get("held"), wanted=media.get("wanted"))
     if media.get("held_bytes"):
         held += f" ({words.size(media['held_bytes'])})"

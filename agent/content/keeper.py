@@ -19,6 +19,8 @@ from agent.errors import AgentError, LinkError, MediaCorruptError, MediaGoneErro
 from agent.latest import Latest
 from agent.model.issue import Fault
 
+__all__ = ["ContentKeeper", "ContentProgress", "KeeperTimes", "Room", "Wanted"]
+
 logger = logging.getLogger(__name__)
 
 _PARTIAL = "partial/"

@@ -14,7 +14,7 @@ from enum import StrEnum
 class Fault(StrEnum):
     """Fault numbers. 1xx power, 2xx network, 3xx time, 4xx storage, 5xx audio and amplifier, 6xx board,
     7xx content, 8xx orders, 9xx update and software.
-    """  # noqa: D205, D209 - one sentence per family reads better on two lines
+    """  # noqa: D205 - one sentence per family reads better on two lines
 
     MAINS_LOST = "TL-101"
     NOT_ENROLLED = "TL-201"

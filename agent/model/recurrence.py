@@ -13,12 +13,11 @@ weekday outside MONTHLY and YEARLY is refused instead of ignored.
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
 from functools import lru_cache
-from itertools import product
 
 from dateutil import rrule as du
 
@@ -83,12 +82,44 @@ class DayPattern:
 
     def next_day(self, day: int, last: int) -> int | None:
         """The first matching day in `day` to `last`, both included."""
+        if day > last:
+            return None
         for year in range(date.fromordinal(day).year, date.fromordinal(last).year + 1):
             january = date(year, 1, 1).toordinal()
             found = self.mask(year).find(1, max(0, day - january))
             if found >= 0:
                 return january + found if january + found <= last else None
         return None
+
+    def matching(self, first: int, last: int) -> list[int]:
+        """Every matching day in `first` to `last`, both included."""
+        found = []
+        for year in range(date.fromordinal(first).year, date.fromordinal(last).year + 1):
+            january, mask = date(year, 1, 1).toordinal(), self.mask(year)
+            index = mask.find(1, max(0, first - january))
+            while 0 <= index <= last - january:
+                found.append(january + index)
+                index = mask.find(1, index + 1)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """Times of a rule within the day, where FREQ is HOURLY or MINUTELY: they recur every `days` days.
+
+    Attributes:
+        units: by ordinal of the day modulo `days`: beginnings of the hours or minutes that match,
+            as seconds of the day.
+        within: seconds after each of them.
+    """
+
+    days: int
+    units: Mapping[int, tuple[int, ...]]
+    within: tuple[int, ...]
+
+    def times(self, day: int) -> tuple[int, ...]:
+        """Seconds of the day on which it matches, rising."""
+        return tuple(unit + one for unit in self.units.get(day % self.days, ()) for one in self.within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +133,19 @@ class Rule:
         pattern: days on which it may match.
         times: seconds of the day, rising, the same on every matching day; None if they differ from
             day to day, then `expand` is the only way to ask.
+        cycle: times of FREQ=HOURLY and MINUTELY.
+        choices: for the other frequencies, the seconds of the day that BYSETPOS chooses from.
+        positions: BYSETPOS over the days times `choices` of a period; empty for all.
     """
 
     start: int
     last: int
     until_utc: datetime | None
+    frequency: Frequency
     pattern: DayPattern
     times: tuple[int, ...] | None
-    frequency: Frequency
-    interval: int
-    hours: tuple[int, ...]
-    minutes: tuple[int, ...]
-    seconds: tuple[int, ...]
+    cycle: Cycle | None
+    choices: tuple[int, ...]
     positions: tuple[int, ...]
 
     def expand(self, low: int, high: int) -> list[int]:
@@ -121,72 +153,49 @@ class Rule:
         low, high = max(low, self.start), min(high, self.last + 1)
         if low >= high:
             return []
-        found = self._within_day(low, high) if self.frequency >= Frequency.HOURLY else self._sets(low, high)
-        return sorted({one for one in found if low <= one < high})
+        first, last = low // DAY_S, (high - 1) // DAY_S
+        return sorted({one for one in self._matches(first, last) if low <= one < high})
 
-    def _sets(self, low: int, high: int) -> Iterator[int]:
-        times = [h * 3600 + m * 60 + s for h, m, s in product(self.hours, self.minutes, self.seconds)]
-        for days in self._periods(low // DAY_S, (high - 1) // DAY_S):
-            if not self.positions or self.pattern.positions:
-                yield from (day * DAY_S + one for day in days for one in times)
-                continue
+    def _matches(self, first: int, last: int) -> Iterator[int]:
+        if self.times is None and self.cycle is None:
+            yield from self._sets(first, last)
+            return
+        for day in self.pattern.matching(first, last):
+            times = self.times if self.times is not None or self.cycle is None else self.cycle.times(day)
+            yield from (day * DAY_S + one for one in times or ())
+
+    def _sets(self, first: int, last: int) -> Iterator[int]:
+        size = len(self.choices)
+        for days in self._periods(first, last):
             for position in self.positions:
-                index, which = divmod(position if position < 0 else position - 1, len(times))
+                index, which = divmod(position if position < 0 else position - 1, size)
                 if -len(days) <= index < len(days):
-                    yield days[index] * DAY_S + times[which]
+                    yield days[index] * DAY_S + self.choices[which]
 
     def _periods(self, first: int, last: int) -> Iterator[list[int]]:
         """The matching days of each whole period that overlaps the days `first` to `last`."""
         begin, end = date.fromordinal(first), date.fromordinal(last)
         if self.frequency is Frequency.YEARLY:
             for year in range(begin.year, end.year + 1):
-                yield self._matching(date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal())
+                yield self.pattern.matching(date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal())
         elif self.frequency is Frequency.MONTHLY:
             for month in range(begin.year * 12 + begin.month - 1, end.year * 12 + end.month):
                 one = date(month // 12, month % 12 + 1, 1)
                 length = calendar.monthrange(one.year, one.month)[1]
-                yield self._matching(one.toordinal(), one.toordinal() + length - 1)
+                yield self.pattern.matching(one.toordinal(), one.toordinal() + length - 1)
         else:
             span = 7 if self.frequency is Frequency.WEEKLY else 1
-            monday = first - (first - 1 - self.pattern.week_start) % span
-            for day in range(monday, last + 1, span):
+            week_start = self.pattern.week_start
+            day = self.pattern.next_day(first - (first - 1 - week_start) % span, last)
+            while day is not None:
+                begin_day = day - (day - 1 - week_start) % span
                 # dateutil leaves the days before the start out of the first week's set; so do we.
-                yield self._matching(max(day, self.start // DAY_S), day + span - 1)
-
-    def _matching(self, first: int, last: int) -> list[int]:
-        found = []
-        day = self.pattern.next_day(first, last)
-        while day is not None:
-            found.append(day)
-            day = self.pattern.next_day(day + 1, last) if day < last else None
-        return found
-
-    def _within_day(self, low: int, high: int) -> Iterator[int]:
-        unit = 3600 if self.frequency is Frequency.HOURLY else 60
-        step = unit * self.interval
-        base = self.start // unit * unit
-        if unit == 60:  # noqa: PLR2004 - one minute
-            parts = list(self.seconds)
-        else:
-            parts = [minute * 60 + second for minute, second in product(self.minutes, self.seconds)]
-        chosen = parts if not self.positions else _positions(parts, self.positions)
-        at = base + max(0, -(-(low - unit + 1 - base) // step)) * step
-        while at < high:
-            day, second = divmod(at, DAY_S)
-            allowed = self.pattern.next_day(day, max(day, (high - 1) // DAY_S))
-            if allowed is None:
-                return
-            if allowed != day:
-                at = base + -(-(allowed * DAY_S - base) // step) * step
-                continue
-            if (not self.hours or second // 3600 in self.hours) and (
-                unit == 3600 or not self.minutes or second // 60 % 60 in self.minutes  # noqa: PLR2004
-            ):
-                yield from (at + one for one in chosen)
-            at += step
+                yield self.pattern.matching(max(begin_day, self.start // DAY_S), begin_day + span - 1)
+                day = self.pattern.next_day(begin_day + span, last)
 
 
-def _positions(members: list[int], positions: Iterable[int]) -> list[int]:
+def at_positions(members: list[int], positions: Iterable[int]) -> list[int]:
+    """Members at 1-based BYSETPOS positions, negative ones from the end."""
     size = len(members)
     picked = {one if one < 0 else one - 1 for one in positions}
     return sorted({members[index] for index in picked if -size <= index < size})
@@ -257,7 +266,7 @@ def _pick(passed: bytes, periods: list[tuple[int, int]], positions: tuple[int, .
     mask = bytearray(len(passed))
     for first, end in periods:
         members = [index for index in range(first, end) if passed[index]]
-        for index in _positions(members, positions) if positions else members:
+        for index in at_positions(members, positions) if positions else members:
             mask[index] = 1
     return bytes(mask)
 

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import product
+from math import gcd
 
 from agent.model.civil import DAY_S, civil_seconds
 from agent.model.recurrence import (
@@ -17,10 +18,12 @@ from agent.model.recurrence import (
     MAX_INTERVAL,
     MAX_TIMES_PER_DAY,
     SEARCH_YEARS,
+    Cycle,
     DayFilter,
     DayPattern,
     Frequency,
     Rule,
+    at_positions,
     period_of,
     start_seconds,
 )
@@ -75,15 +78,29 @@ def parse_rule(text: str, start: datetime) -> Rule:
         days,
         week_start if frequency is Frequency.WEEKLY else 0,
     )
-    hours = parts.numbers("BYHOUR") or (() if sub_daily else (start.hour,))
-    minutes = parts.numbers("BYMINUTE") or (() if frequency is Frequency.MINUTELY else (start.minute,))
+    hours, minutes = parts.numbers("BYHOUR"), parts.numbers("BYMINUTE")
     seconds = parts.numbers("BYSECOND") or (start.second,)
-    rule = Rule(begin, END, until_utc, pattern, None, frequency, interval, hours, minutes, seconds, positions)
-    rule = replace(rule, times=_times(rule))
-    if rule.times is not None and positions:
-        rule = replace(rule, pattern=replace(pattern, positions=positions))
-    _check_density(rule)
-    _check_matches(rule)
+    times: tuple[int, ...] | None
+    choices: tuple[int, ...] = ()
+    cycle: Cycle | None = None
+    if sub_daily:
+        within = _within(frequency, minutes or (start.minute,), seconds, positions)
+        _check_density(-(-_PER_DAY[frequency] // interval) * len(within))
+        cycle = _cycle(frequency, interval, begin, _Allowed(hours, minutes), within)
+        times = cycle.times(0) if cycle.days == 1 else None
+        if not cycle.units or not within:
+            raise ValueError(_NEVER)
+    else:
+        every = (hours or (start.hour,), minutes or (start.minute,), seconds)
+        _check_density(len(every[0]) * len(every[1]) * len(every[2]))
+        choices = tuple(h * 3600 + m * 60 + s for h, m, s in product(*every))
+        on_days = positions and len(choices) == 1 and frequency <= Frequency.MONTHLY
+        times = choices if on_days or not positions else None
+        if on_days:
+            pattern = replace(pattern, positions=positions)
+    rule = Rule(begin, END, until_utc, frequency, pattern, times, cycle, choices, positions)
+    if not _matches_ever(rule):
+        raise ValueError(_NEVER)
     if until is not None:
         rule = replace(rule, last=until)
     elif count is not None:
@@ -205,62 +222,65 @@ class _Parts:
         return tuple(sorted(found))
 
 
-def _times(rule: Rule) -> tuple[int, ...] | None:
-    """Seconds of the day if they are the same on every matching day."""
-    if rule.frequency < Frequency.HOURLY:
-        times = [h * 3600 + m * 60 + s for h, m, s in product(rule.hours, rule.minutes, rule.seconds)]
-        if rule.positions and not (rule.frequency <= Frequency.MONTHLY and len(times) == 1):
-            return None
-        return tuple(times)
-    unit = 3600 if rule.frequency is Frequency.HOURLY else 60
-    if rule.positions or DAY_S // unit % rule.interval:
-        return None
-    first = rule.start % DAY_S // unit % rule.interval * unit
-    within = rule.seconds if unit == 60 else [m * 60 + s for m, s in product(rule.minutes, rule.seconds)]  # noqa: PLR2004
-    return tuple(
-        at + one
-        for at in range(first, DAY_S, rule.interval * unit)
-        if not rule.hours or at // 3600 in rule.hours
-        if unit == 3600 or not rule.minutes or at // 60 % 60 in rule.minutes  # noqa: PLR2004
-        for one in within
-    )
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    hours: tuple[int, ...]
+    minutes: tuple[int, ...]
+
+    def passes(self, frequency: Frequency, second: int) -> bool:
+        if self.hours and second // 3600 not in self.hours:
+            return False
+        return frequency is Frequency.HOURLY or not self.minutes or second // 60 % 60 in self.minutes
 
 
-def _check_density(rule: Rule) -> None:
-    if rule.times is not None:
-        most = len(rule.times)
-    elif rule.frequency is Frequency.HOURLY:
-        most = -(-24 // rule.interval) * len(rule.minutes) * len(rule.seconds)
-    elif rule.frequency is Frequency.MINUTELY:
-        most = -(-1440 // rule.interval) * len(rule.seconds)
-    else:
-        most = len(rule.hours) * len(rule.minutes) * len(rule.seconds)
+_PER_DAY = {Frequency.HOURLY: 24, Frequency.MINUTELY: 1440}
+_NEVER = "never matches any day and time"
+
+
+def _within(
+    frequency: Frequency, minutes: tuple[int, ...], seconds: tuple[int, ...], positions: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Seconds after the beginning of a matching hour or minute."""
+    every = [m * 60 + s for m, s in product(minutes if frequency is Frequency.HOURLY else (0,), seconds)]
+    return tuple(at_positions(every, positions) if positions else every)
+
+
+def _cycle(
+    frequency: Frequency, interval: int, begin: int, allowed: _Allowed, within: tuple[int, ...]
+) -> Cycle:
+    """Steps of `interval` hours or minutes meet each time of the day once in a whole number of days."""
+    per_day = _PER_DAY[frequency]
+    unit = DAY_S // per_day
+    shared = gcd(interval, per_day)
+    days = interval // shared
+    units: dict[int, list[int]] = {}
+    for step in range(per_day // shared):
+        day, number = divmod(begin // unit + step * interval, per_day)
+        if allowed.passes(frequency, number * unit):
+            units.setdefault(day % days, []).append(number * unit)
+    return Cycle(days, {day: tuple(sorted(found)) for day, found in units.items()}, within)
+
+
+def _check_density(most: int) -> None:
     if most > MAX_TIMES_PER_DAY:
         raise ValueError(f"matches {most} times a day; at most {MAX_TIMES_PER_DAY} are supported")
 
 
-def _check_matches(rule: Rule) -> None:
+def _matches_ever(rule: Rule) -> bool:
     first = rule.start // DAY_S
     horizon = min(first + SEARCH_YEARS * 366, END // DAY_S)
+    if rule.times is not None:
+        return rule.pattern.next_day(first, horizon) is not None
     day = rule.pattern.next_day(first, horizon)
-    if rule.times is None and day is not None:
-        # The seconds of the day may miss every matching day: look at one whole cycle of both.
-        day = _first_expanded(rule, day, horizon)
-    if day is None or rule.times == ():
-        raise ValueError("never matches any day and time")
-
-
-def _first_expanded(rule: Rule, day: int, horizon: int) -> int | None:
-    span = 62
-    while day <= horizon:
-        found = rule.expand(day * DAY_S, min(day + span, horizon + 1) * DAY_S)
-        if found:
-            return found[0] // DAY_S
-        after = rule.pattern.next_day(min(day + span, horizon), horizon)
-        if after is None or day + span > horizon:
-            return None
-        day, span = max(after, day + span), min(span * 2, 366)
-    return None
+    while day is not None:
+        last = min(day + 366, horizon)
+        if rule.cycle is not None:
+            if any(one % rule.cycle.days in rule.cycle.units for one in rule.pattern.matching(day, last)):
+                return True
+        elif rule.expand(day * DAY_S, (last + 1) * DAY_S):
+            return True
+        day = rule.pattern.next_day(last + 1, horizon)
+    return False
 
 
 def _last_of(rule: Rule, count: int) -> int:
@@ -275,19 +295,8 @@ def _last_of(rule: Rule, count: int) -> int:
                 left -= here
                 continue
         for first in range(max(day, january), december + 1, 31):
-            found = _matches(rule, first, min(first + 30, december))
+            found = rule.expand(first * DAY_S, (min(first + 30, december) + 1) * DAY_S)
             if len(found) >= left:
                 return found[left - 1]
             left -= len(found)
     return END
-
-
-def _matches(rule: Rule, first: int, last: int) -> list[int]:
-    if rule.times is None:
-        return rule.expand(first * DAY_S, (last + 1) * DAY_S)
-    found = []
-    day = rule.pattern.next_day(first, last)
-    while day is not None:
-        found += [day * DAY_S + one for one in rule.times if day * DAY_S + one >= rule.start]
-        day = rule.pattern.next_day(day + 1, last) if day < last else None
-    return found

@@ -21,7 +21,7 @@ MAX_PROGRAMME = timedelta(hours=24)
 MAX_DAILY_STARTS = 1_000_000
 """Starts on one day, all programmes together; each costs about 100 bytes."""
 
-MAX_IRREGULAR = 2_000
+MAX_IRREGULAR = 1_000
 """Rules whose times differ from day to day, such as `FREQ=HOURLY;INTERVAL=5`; each is expanded by month."""
 
 _RANKS = {BulletinClass.EMERGENCY: 0, BulletinClass.PRIORITY: 1, BulletinClass.NORMAL: 2}

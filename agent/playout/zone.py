@@ -473,15 +473,17 @@ class ZonePlayer:
         ok = True
         while True:
             await self._clock.sleep(10.0 if ok else 2.0)
-            if self._audio is None or self._stretches:
+            audio = self._audio
+            if audio is None or self._stretches:
                 continue
             try:
-                await self._audio.probe()
+                await audio.probe()
             except DriverError as error:
-                if self._audio is not None:
+                await self._clock.sleep(0.2)
+                if self._audio is audio:  # the worker lives, so it is the card that is missing
                     self._issues.raise_(Fault.AUDIO_CARD_MISSING, self.zone, str(error))
                     self._station.set_audio(self.zone, ok=False)
-                ok = False
+                    ok = False
             else:
                 if not ok:
                     self._sound_possible(ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from agent.errors import AgentError, LinkDownError, LinkRefusedError
@@ -49,3 +50,15 @@ def failure_of(error: AgentError) -> LinkFailure:
     if isinstance(error, SourceDownError | SourceRefusedError):
         return LinkFailure(error.code, error.detail)
     return LinkFailure(type(error).__name__.removesuffix("Error").lower(), str(error)[:300])
+
+
+def raise_if_cancelled() -> None:
+    """Raise the cancellation of this task that something else has covered.
+
+    `asyncio.wait_for` of Python 3.11, which aiomqtt uses, drops a cancellation that comes together with
+    the result, and a TaskGroup one that comes together with a child's error. A task that went on then
+    would never end. May go when 3.13 is the oldest Python.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -26,7 +26,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent.source.errors import PublishRefusedError, SourceDownError, SourceRefusedError
+from agent.source.errors import PublishRefusedError, SourceDownError, SourceRefusedError, raise_if_cancelled
 from agent.wire.envelope import MAX_ENVELOPE_BYTES
 
 MAX_PACKET_BYTES = 4 * MAX_ENVELOPE_BYTES
@@ -132,6 +132,7 @@ class MqttSession:
         client.prepare(times.connect_s)
         try:
             await client.__aenter__()
+            raise_if_cancelled()
         except aiomqtt.MqttError as error:
             client.abandon()
             raise _connect_error(error, f"{address.host}:{address.port}") from error
@@ -169,6 +170,7 @@ class MqttSession:
             codes = await client.subscribe([(topic, 1) for topic in topics])
         except aiomqtt.MqttError as error:
             raise client.why_down(error) from error
+        raise_if_cancelled()
         return {
             topic: str(code)
             for topic, code in zip(topics, codes, strict=True)
@@ -182,6 +184,7 @@ class MqttSession:
             await client.unsubscribe(list(topics))
         except aiomqtt.MqttError as error:
             raise client.why_down(error) from error
+        raise_if_cancelled()
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish with QoS 1 and wait until the broker has it.

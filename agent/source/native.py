@@ -17,7 +17,7 @@ from agent.config import SourceSection
 from agent.errors import AgentError
 from agent.latest import Latest
 from agent.source.api import Inbox, Issues, LinkState, Outbox, ReadHealth, SourceStatus, TellEvent, Transfer
-from agent.source.errors import SourceRefusedError
+from agent.source.errors import SourceRefusedError, raise_if_cancelled
 from agent.source.heartbeat import BeatTimes, Heartbeat
 from agent.source.http import HttpLink, HttpTimes
 from agent.source.identity import Identity
@@ -134,6 +134,7 @@ class NativeSource:
                     group.create_task(self._serve(identity), name="serve source system")
             except* _IdentityChangedError:
                 logger.info("the box was paired anew")
+            raise_if_cancelled()
 
     async def fetch(self, url: str, max_bytes: int) -> bytes:
         """Get a whole document of at most `max_bytes`.

@@ -12,7 +12,13 @@ from agent.errors import AgentError
 from agent.latest import Latest
 from agent.model.issue import Fault, Refusal
 from agent.source.api import Inbox, Issues, LinkState, Outbox, OutboxRow, TellEvent
-from agent.source.errors import NoUplinkError, PublishRefusedError, SourceRefusedError, failure_of
+from agent.source.errors import (
+    NoUplinkError,
+    PublishRefusedError,
+    SourceRefusedError,
+    failure_of,
+    raise_if_cancelled,
+)
 from agent.source.mqtt import Incoming, MqttAddress, MqttSession, MqttTimes, Will
 from agent.source.reconnect import Reconnect
 from agent.source.status import StatusBoard
@@ -119,6 +125,7 @@ class PushLink:
             await self._session()
         except* AgentError as errors:
             found.extend(_leaves(errors))
+        raise_if_cancelled()
         # A refusal explains more than the broken connection that goes with it.
         return max(found, key=lambda one: isinstance(one, SourceRefusedError))
 

@@ -88,8 +88,8 @@ class Database:
     async def write(self, job: Callable[[sqlite3.Connection], T], *news: Latest[int]) -> T:
         """Run a job in one transaction, durable on return; then count up `news`.
 
-        A caller that is cancelled meanwhile does not undo the transaction, and the readers of `news`
-        still hear of it.
+        A caller cancelled while the job waits for its turn writes nothing; once it runs it is carried
+        through, and the readers of `news` still hear of it.
 
         Raises:
             StoreError: nothing was changed; `StoreFullError` if for want of room.

@@ -249,19 +249,28 @@ class AlsaEcho:
     """Plays simulated sound aloud where there is a card; trouble is logged once and otherwise ignored."""
 
     def __init__(self, device: str) -> None:
-        self._sink = AlsaSink(device)
-        self._state = "closed"
+        self._sink: AlsaSink | None = None
+        try:
+            sink = AlsaSink(device)
+            sink.open()
+        except SinkError as error:
+            self._give_up(error)
+        else:
+            self._sink = sink
 
     def offer(self, sound: bytes) -> None:
-        """Play if the card takes it at once."""
-        if self._state == "failed":
+        """Play sound if the card has room for it at once, else drop it."""
+        if self._sink is None:
             return
         try:
-            if self._state == "closed":
-                self._sink.open()
-                self._state = "open"
-            self._sink.write(sound)
+            ahead = pcm.frames_of_ns(self._sink.next_ns() - time.monotonic_ns())
+            if ahead + len(sound) // pcm.WIDTH <= LEAD_FRAMES:
+                self._sink.write(sound)
         except SinkError as error:
-            logger.warning("the simulated speaker cannot be heard: %s", error)
             self._sink.close()
-            self._state = "failed"
+            self._sink = None
+            self._give_up(error)
+
+    @staticmethod
+    def _give_up(error: SinkError) -> None:
+        logger.warning("the simulated speaker cannot be heard: %s", error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -13,7 +14,7 @@ from typing import Any
 import vlc
 
 from drivers.audio.flac import FlacTail
-from drivers.audio.media import Media, Seek, open_stream
+from drivers.audio.media import Media, Seek, examine, open_stream
 from drivers.audio.pcm import RATE, WIDTH
 from drivers.audio.wav import PaddedWav
 
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _QUEUE_BYTES = RATE * WIDTH // 2
 _WAIT_S = 0.25
+_WARM_UP_PATIENCE_S = 10.0
 _BUFFER_BYTES = 64 * 1024
 _END_EVENTS = ("MediaPlayerEndReached", "MediaPlayerEncounteredError")
 _INSTANCE_OPTIONS = (
@@ -46,6 +48,15 @@ _Postrender = ctypes.CFUNCTYPE(
 )
 
 
+# Two blocks of silence as FLAC: header with STREAMINFO, then two frames.
+_SILENT_FLAC = bytes.fromhex(
+    "664c614380000022120012000000"
+    "0b00000d0bb800f000002400783ee3e1b8916c827344c477b1410387"
+    "fff85a0800810000002b88"
+    "fff85a08018600000047f0"
+)
+
+
 class DecoderError(Exception):
     """libvlc is missing or refuses to start."""
 
@@ -56,6 +67,22 @@ def create_instance() -> Any:
     if instance is None:
         raise DecoderError("libvlc does not start: is libvlc5 with vlc-plugin-base installed?")
     return instance
+
+
+def warm_up(instance: Any) -> None:
+    """Decode a moment of silence: the libraries for FLAC are then loaded before the first cue needs them."""
+    memory = os.memfd_create("warm-up", os.MFD_CLOEXEC)
+    try:
+        os.write(memory, _SILENT_FLAC)
+        path = Path(f"/proc/self/fd/{memory}")
+        media = examine(path)
+        decoder = Decoder(instance)
+        decoder.start(path, media, media.seek(0))
+        while decoder.read(_WARM_UP_PATIENCE_S):
+            pass
+        decoder.close()
+    finally:
+        os.close(memory)
 
 
 class Decoder:

@@ -38,7 +38,8 @@ def parse_stream_info(head: bytes) -> StreamInfo | None:
         return None
     smallest, largest = struct.unpack_from(">HH", head, 8)
     packed = int.from_bytes(head[18:26], "big")
-    return StreamInfo(largest if smallest == largest else 0, packed >> 44, packed & ((1 << 36) - 1))
+    rate = packed >> 44
+    return StreamInfo(largest if smallest == largest else 0, rate, packed & ((1 << 36) - 1)) if rate else None
 
 
 def _crc8_table() -> bytes:

@@ -19,11 +19,11 @@ logger = logging.getLogger(__name__)
 
 Emit = Callable[[dict[str, Any]], None]
 
-_CHUNK = pcm.frames_of_ms(10)
+_CHUNK = pcm.frames_of_ms(20)
 _FADE = pcm.frames_of_ms(5)
 _OPEN_AHEAD_NS = 250_000_000
 _HOLD_NS = 400_000_000  # the card stays open this long after the last sound
-_LEVEL_NS = 200_000_000
+_LEVEL_NS = 180_000_000
 _JUMP_FRAMES = pcm.frames_of_ms(30)
 _DRIFT_FRAMES = 48.0
 _DRIFT_SMOOTHING = 0.02

@@ -1,4 +1,8 @@
-"""A simulated sound card, amplifier path and loudspeaker, paced by CLOCK_MONOTONIC like the real thing."""
+"""A simulated sound card, amplifier path and loudspeaker, paced by CLOCK_MONOTONIC like the real thing.
+
+Where no simulated amplifier was ever opened in the directory, sound passes: that is a box with an
+amplifier that is always on.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import logging
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -58,11 +63,12 @@ class SimulatedSink:
         self._recent: deque[tuple[int, float]] = deque()
         self._recent_frames = 0
         self._reached = 0
+        self._unwritten = False
 
     def check(self) -> None:
         if self._faults.current().card_missing:
             raise SinkError("simulated sound card is missing (faults.toml: card_missing)")
-        self._file.reach(self._file.frame_at(time.monotonic_ns()))
+        self._keep(lambda: self._file.reach(self._file.frame_at(time.monotonic_ns())))
 
     def open(self) -> None:
         self.check()
@@ -96,7 +102,7 @@ class SimulatedSink:
         now_ns = time.monotonic_ns()
         self._consume(now_ns)
         self._queue.clear()
-        self._file.reach(self._file.frame_at(now_ns))
+        self._keep(lambda: self._file.reach(self._file.frame_at(now_ns)))
         self._recent.clear()
         self._recent_frames = 0
         self._speaker.store(pcm.SILENT_DBFS, now_ns)
@@ -130,7 +136,7 @@ class SimulatedSink:
             self._give_out(frame, sound)
         if now - self._reached >= _HEADER_EVERY_FRAMES:
             self._reached = now
-            self._file.reach(now)
+            self._keep(lambda: self._file.reach(now))
             self._publish(now_ns)
 
     def _gated(self, frame: int, sound: bytes, gate: Gate | None) -> bytes:
@@ -144,7 +150,7 @@ class SimulatedSink:
 
     def _give_out(self, frame: int, sound: bytes) -> None:
         if pcm.peak(sound):
-            self._file.write(frame, sound)
+            self._keep(lambda: self._file.write(frame, sound))
         frames = len(sound) // pcm.WIDTH
         self._recent.append((frames, pcm.mean_square(sound)))
         self._recent_frames += frames
@@ -152,6 +158,17 @@ class SimulatedSink:
             self._recent_frames -= self._recent.popleft()[0]
         if self._echo is not None:
             self._echo.offer(sound)
+
+    def _keep(self, write: Callable[[], None]) -> None:
+        """Write to the file; a loudspeaker goes on sounding when a disk is full."""
+        try:
+            write()
+        except OSError as error:
+            if not self._unwritten:
+                logger.warning("the simulated speaker cannot be recorded: %s", error)
+            self._unwritten = True
+        else:
+            self._unwritten = False
 
     def _publish(self, now_ns: int) -> None:
         squares = sum(frames * square for frames, square in self._recent)

@@ -6,6 +6,7 @@ anything else that is large: the box has little memory.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import logging
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.audio.deck import Cue, Item
-from drivers.audio.decoder import DecoderError, create_instance
+from drivers.audio.decoder import DecoderError, create_instance, warm_up
 from drivers.audio.player import Player
 from drivers.audio.sink import Sink, SinkError
 
@@ -29,6 +30,7 @@ _PR_SET_PDEATHSIG = 1
 _CLONE_NEWNET = 0x40000000
 _OUTPUT_LIMIT_BYTES = 256 * 1024
 _QUIT_S = 0.6
+_NICE = -15
 EXIT_STALLED = 70
 
 
@@ -118,6 +120,7 @@ class Worker:
             return
         self._player.start()
         self._channel.send({"ev": "ready", "network": network, "pid": os.getpid()})
+        threading.Thread(target=warm_up, args=(self._vlc(),), name="warm-up", daemon=True).start()
         for line in lines:
             message = json.loads(line)
             if message["op"] == "quit":
@@ -163,6 +166,16 @@ class Worker:
         self._done(message, stalled_ms=self._player.stalled_ms(), xruns=self._sink.xruns)
 
 
+def _take_precedence() -> None:
+    """Let all threads of the worker run before ordinary work, where that is permitted.
+
+    The output thread alone is not enough: a decoder thread that is held back while it holds the
+    interpreter's lock would hold the output back with it.
+    """
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+
+
 def _die_with_parent(parent: int) -> None:
     """A killed agent must never leave a sounding worker behind."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -183,6 +196,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    _take_precedence()
     network = _leave_network()
     connection = socket.socket(fileno=control)
     connection.set_inheritable(False)

@@ -8,6 +8,7 @@ import binascii
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Protocol
 
 from aiohttp import hdrs, web
@@ -24,6 +25,9 @@ COOKIE = "tl_session"
 CSRF_HEADER = "X-CSRF-Token"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 LONGEST_CREDENTIAL = 512
+
+CALLER: ContextVar[Device] = ContextVar("caller")
+"""The box that makes the request under way; set on device routes only."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -68,7 +72,7 @@ def guarded(route: Route, gate: Gate, device_gate: DeviceGate) -> RawHandler:
             case Who.SESSION:
                 await _require_session(request, gate)
             case Who.DEVICE:
-                request["device"] = await _require_device(request, device_gate)
+                CALLER.set(await _require_device(request, device_gate))
             case Who.ANYONE:
                 pass
         answer = await route.handler(request)

@@ -17,7 +17,7 @@ from agent.wire.device_api import (
     HeartbeatRequest,
     Held,
 )
-from server.api.boundary import address_of
+from server.api.boundary import CALLER, address_of
 from server.api.files import send_bytes, send_file
 from server.api.route import Parameter, Route, Who, read_body
 from server.clock import utc_now
@@ -27,7 +27,6 @@ from server.media.library import Library
 from server.problems import Problem, RefusedError
 from server.store import content
 from server.store.database import Database
-from server.store.devices import Device
 
 _EVERY_ADDRESS = {"0.0.0.0", "::", ""}  # noqa: S104 - a comparison
 _RANGE = (Parameter("Range", "one range of bytes", "header"),)
@@ -111,7 +110,7 @@ class DeviceApi:
 
     async def heartbeat(self, request: web.Request) -> HeartbeatAnswer:
         asked = await read_body(request, HeartbeatRequest)
-        device = _device(request)
+        device = CALLER.get()
         received = await self._intake.heartbeat(device.id, asked)
         wanted = await self._database.read(lambda conn: content.current_desired(conn, device.id))
         now = utc_now()
@@ -129,7 +128,7 @@ class DeviceApi:
         return HeartbeatAnswer(at=now, hold=hold, received=received)
 
     async def document(self, request: web.Request) -> web.StreamResponse:
-        device, name = _device(request), request.match_info["id"]
+        device, name = CALLER.get(), request.match_info["id"]
         row = await self._database.read(lambda conn: content.find_document(conn, device.id, name))
         if row is None:
             raise RefusedError(Problem.NOT_FOUND)
@@ -151,7 +150,7 @@ class DeviceApi:
 
     async def _given(self, request: web.Request, kind: str) -> str:
         """The hash asked for, if this box may have it; otherwise it does not exist for it."""
-        device, sha256, now = _device(request), request.match_info["sha256"], utc_now()
+        device, sha256, now = CALLER.get(), request.match_info["sha256"], utc_now()
         if not await self._database.read(lambda conn: content.was_given(conn, device.id, kind, sha256, now)):
             raise RefusedError(Problem.NOT_FOUND)
         return sha256
@@ -161,10 +160,3 @@ class DeviceApi:
         if self._broker.host not in _EVERY_ADDRESS:
             return self._broker
         return self._broker.model_copy(update={"host": self._public_host or request.url.host or "127.0.0.1"})
-
-
-def _device(request: web.Request) -> Device:
-    device = request["device"]
-    if not isinstance(device, Device):
-        raise TypeError("a device route without a device")
-    return device

@@ -79,6 +79,8 @@ class Console:
         return _to_console()
 
     async def enter(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "HEAD":  # a chat program looking for a preview must not use up the link
+            return web.Response()
         try:
             session = await self._access.enter(request.query.get("ticket", "")[:512], address_of(request))
         except RefusedError as error:

@@ -16,6 +16,9 @@ SILENT_LUFS = -60.0
 NOTHING_DB = -120.0
 CLOSE_ENOUGH_LU = 0.4
 
+LIMITER_TAKES = 0.4
+"""Loudness lost per dB of limiting, measured on Vietnamese speech; spares a second round."""
+
 _INTEGRATED = re.compile(r"^\s*I:\s+(-?[\d.]+|-?inf|nan) LUFS", re.MULTILINE)
 _PEAK = re.compile(r"^\s*Peak:\s+(-?[\d.]+|-?inf|nan) dBFS", re.MULTILINE)
 
@@ -59,7 +62,8 @@ def first_levelling(measured: Loudness) -> Levelling:
     if measured.silent:
         return Levelling(0.0, limit=False)
     wanted = TARGET_LUFS - measured.integrated_lufs
-    return _within_limits(measured, wanted)
+    limiting_db = max(0.0, wanted - (CEILING_DBTP - measured.true_peak_dbtp))
+    return _within_limits(measured, wanted + LIMITER_TAKES * limiting_db)
 
 
 def next_levelling(source: Loudness, used: Levelling, result: Loudness) -> Levelling | None:

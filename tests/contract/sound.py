@@ -20,6 +20,7 @@ from drivers.api import Audio, AudioEvent, CueEnded, CueItem, CueStarted, Device
 RATE = 48_000
 MS = 1_000_000
 T = TypeVar("T")
+C = TypeVar("C", CueStarted, CueEnded)
 
 
 def tone(frequency: float, ms: float, level: float = 0.5) -> list[int]:
@@ -126,17 +127,24 @@ class Ear:
                 self._news.clear()
                 await self._news.wait()
 
+    async def _first(self, kind: type[C], cue: int, limit_s: float) -> C:
+        """The first event of a kind for a cue; fails with the reason when the worker is lost before."""
+        found: list[C] = []
+
+        def look() -> bool:
+            found[:] = [event for event in self.of(kind) if event.cue == cue]
+            return bool(found or self.lost)
+
+        await self.until(look, limit_s)
+        if not found:
+            raise AssertionError(f"lost while waiting for {kind.__name__}: {self.lost}")
+        return found[0]
+
     async def ended(self, cue: int, limit_s: float = 8.0) -> CueEnded:
-        await self.until(
-            lambda: self.lost or any(isinstance(e, CueEnded) and e.cue == cue for e in self.events), limit_s
-        )
-        return next(e for e in self.events if isinstance(e, CueEnded) and e.cue == cue)
+        return await self._first(CueEnded, cue, limit_s)
 
     async def started(self, cue: int, limit_s: float = 5.0) -> CueStarted:
-        await self.until(
-            lambda: self.lost or any(isinstance(e, CueStarted) and e.cue == cue for e in self.events), limit_s
-        )
-        return next(e for e in self.events if isinstance(e, CueStarted) and e.cue == cue)
+        return await self._first(CueStarted, cue, limit_s)
 
 
 @asynccontextmanager

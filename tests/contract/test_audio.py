@@ -253,7 +253,7 @@ async def test_other_formats_play(bench: Bench, media: Path, tmp_path: Path, for
 
     path = convert(media / "long.flac", tmp_path / f"long.{form}", "-t", "1")
     async with bench.open() as audio, hearing(audio) as ear:
-        await audio.cue(1, (item(path, duration_ms=1000),), soon())
+        await audio.cue(1, (item(path, duration_ms=1000),), soon(1000))
         ended = await ear.ended(1)
     assert not ear.of(ItemFailed)
     assert ended.played_ms == 1000
@@ -322,6 +322,14 @@ async def test_a_missing_card_is_named_and_no_other_is_used() -> None:
     audio = AlsaAudio.from_options("horn", {"device": "plughw:CARD=NoSuchCard,DEV=0"})
     with pytest.raises(DeviceUnavailableError, match=r"NoSuchCard.*cards found"):
         async with audio.open():
+            raise AssertionError("opened a card that does not exist")
+
+
+async def test_no_card_at_all_is_an_absent_device() -> None:
+    if Path("/proc/asound/cards").exists():
+        pytest.skip("this machine has a sound card")
+    with pytest.raises(DeviceUnavailableError, match=r"'default'.*cards found: none"):
+        async with AlsaAudio.from_options("horn", {"device": "default"}).open():
             raise AssertionError("opened a card that does not exist")
 
 

@@ -347,3 +347,24 @@ async def test_seeks_in_other_formats_land_nearby(tmp_path: Path, media: Path) -
             await ear.ended(number)
             assert not ear.of(ItemFailed)
         assert abs(listen(box).first_sound(at_ns, level=8000) - at_ns - 500 * MS) < 60 * MS, form
+
+
+async def test_listening_aloud_never_disturbs_the_recording(tmp_path: Path, media: Path) -> None:
+    for device in ("null", "plughw:CARD=NoSuchCard"):
+        box = tmp_path / device.replace(":", "-")
+        async with driver(box, listen=device).open() as audio, hearing(audio) as ear:
+            at_ns = soon(200)
+            await audio.cue(1, (item(media / "tone.flac", duration_ms=200),), at_ns, fade_in_ms=0)
+            await ear.ended(1)
+        heard = listen(box)
+        begin = heard.index(heard.first_sound(at_ns - 10 * MS))
+        assert heard.samples[begin : begin + 9600].tolist() == tone(1000, 200)
+
+
+def test_the_worker_imports_nothing_large() -> None:
+    code = (
+        "import sys, drivers.audio.worker, drivers.audio.simulated, drivers.audio.alsa\n"
+        "print(sorted({'asyncio', 'numpy', 'aiohttp', 'pydantic', 'ssl', 'sqlite3'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

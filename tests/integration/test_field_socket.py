@@ -180,3 +180,11 @@ async def test_loa_says_when_the_box_cannot_answer_yet(
     async with serving(box, tmp_path) as path:
         assert await loa("play-log", "--socket", str(path)) == 1
     assert "Cụm loa chưa trả lời được: disk I/O error" in capsys.readouterr().err
+
+
+async def test_a_second_simulated_box_in_the_same_directory_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with serving(StillBox(), tmp_path / "run"):
+        assert await loa("simulate", "--dir", str(tmp_path)) == 1
+    assert "đang chạy trong thư mục này" in capsys.readouterr().err

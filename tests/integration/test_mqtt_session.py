@@ -1,6 +1,7 @@
 """What the session promises over aiomqtt and paho, held against a real Mosquitto."""
 
 import asyncio
+import random
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,8 +166,9 @@ async def test_leaving_on_purpose_publishes_the_will(broker: Broker) -> None:
     async with session(broker.port) as box:
         await box.publish(STATE, b"online", retain=True)
         assert await retained(broker, STATE) == b"online"
-    await asyncio.sleep(0.05)
-    assert await retained(broker, STATE) == b"offline"
+    async with asyncio.timeout(5):
+        while await retained(broker, STATE) != b"offline":
+            await asyncio.sleep(0.02)
 
 
 async def test_lost_broker_ends_receive_and_publish_as_down(broker: Broker) -> None:
@@ -219,3 +221,20 @@ async def test_many_publishes_side_by_side_are_all_confirmed(broker: Broker) -> 
             message = await asyncio.wait_for(anext(aiter(client.messages)), 5)
             assert isinstance(message.payload, bytes)
             got.add(int(message.payload))
+
+
+async def test_session_cancelled_at_any_moment_ends(broker: Broker) -> None:
+    draw = random.Random(1)
+
+    async def use() -> None:
+        async with session(broker.port) as box:
+            await box.subscribe(topics.subscriptions(DEVICE, ()))
+            await box.receive()
+
+    for _ in range(150):
+        task = asyncio.create_task(use())
+        await asyncio.sleep(draw.uniform(0, 0.006))
+        task.cancel()
+        done, _ = await asyncio.wait((task,), timeout=5)
+        assert done, "the cancellation was lost"
+        assert task.cancelled()

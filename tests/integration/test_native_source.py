@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import aiomqtt
@@ -164,6 +165,13 @@ async def retained(broker: Broker, kind: str) -> bytes:
         return payload
 
 
+async def until_state(broker: Broker, state: str) -> State:
+    async with asyncio.timeout(10):
+        while (said := State.read(await retained(broker, "state"))).state != state:
+            await asyncio.sleep(0.02)
+    return said
+
+
 # orders
 
 
@@ -173,10 +181,8 @@ async def test_order_pushed_is_kept_and_told_of_birth_and_state(broker: Broker, 
         await say(broker, DOWN, b"envelope")
         await until(lambda: box.inbox.kept == [(b"envelope", "mqtt")])
         assert Birth.read(await retained(broker, "birth")) == a_birth()
-        assert State.read(await retained(broker, "state")).state == "online"
-    await asyncio.sleep(0.05)
-    said = State.read(await retained(broker, "state"))
-    assert (said.state, said.boot_id) == ("offline", "boot-1")
+        await until_state(broker, "online")
+    assert (await until_state(broker, "offline")).boot_id == "boot-1"
 
 
 async def test_order_whose_insert_was_cut_off_comes_again(broker: Broker, server: FakeServer) -> None:
@@ -270,19 +276,22 @@ async def test_group_joined_while_connected_is_heard_and_left_again(
     async with a_box(server) as box:
         await connected(box)
         box.groups.set(("xa-mau",))
-        await until(lambda: "xa-mau" in str(box.groups.value))
-        for number in range(100):  # until the subscription has taken effect
-            await say(broker, topic, b"siren %d" % number)
-            if box.inbox.kept:
-                break
+        await until_heard(broker, box, topic, heard=True)
         box.groups.set(())
-        await asyncio.sleep(0.2)
-        heard = len(box.inbox.kept)
-        assert heard
-        await say(broker, topic, b"not for us")
-        await say(broker, DOWN, b"for us")
-        await until(lambda: b"for us" in box.inbox.envelopes)
-        assert b"not for us" not in box.inbox.envelopes
+        await until_heard(broker, box, topic, heard=False)
+        assert box.status.mqtt is LinkState.CONNECTED
+
+
+async def until_heard(broker: Broker, box: Box, topic: str, *, heard: bool) -> None:
+    """Say something to a group until the box hears it, or hears it no more."""
+    for number in range(100):
+        siren, after = b"siren %d %d" % (heard, number), b"after %d %d" % (heard, number)
+        await say(broker, topic, siren)
+        await say(broker, DOWN, after)
+        await until(partial(box.inbox.has, after))
+        if (siren in box.inbox.envelopes) is heard:
+            return
+    pytest.fail(f"group still {'not ' if heard else ''}heard")
 
 
 # reports
@@ -498,7 +507,7 @@ async def test_sim_without_data_closes_the_session_and_is_named(broker: Broker, 
         asked = len(server.requests)
         await asyncio.sleep(0.5)
         assert len(server.requests) == asked
-        assert State.read(await retained(broker, "state")).state == "offline"
+        await until_state(broker, "offline")
         with pytest.raises(LinkDownError):
             await box.source.fetch("/device/v1/media/x", 10)
         data[0] = True

@@ -56,6 +56,9 @@ class MemoryInbox:
     async def holds(self, kind: str, order_id: str) -> bool:
         return (kind, order_id) in self.known
 
+    def has(self, envelope: bytes) -> bool:
+        return envelope in self.envelopes
+
     @property
     def envelopes(self) -> list[bytes]:
         return [envelope for envelope, _ in self.kept]

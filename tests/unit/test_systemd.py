@@ -61,7 +61,9 @@ def test_systemd_finds_no_fault_in_the_unit(unit: Path, tmp_path: Path) -> None:
 def test_unit_is_hardened(unit: Path) -> None:
     """Exposure by systemd's count, in tenths. The agent's would be below 2 if it did not read adjtimex(2)."""
     most = {"tieng-lang-agent": 21, "tieng-lang-server": 13}[unit.stem]
-    done = run("systemd-analyze", "security", "--offline=true", f"--threshold={most}", "--no-pager", str(unit))
+    done = run(
+        "systemd-analyze", "security", "--offline=true", f"--threshold={most}", "--no-pager", str(unit)
+    )
     assert done.returncode == 0, done.stdout[-200:]
 
 

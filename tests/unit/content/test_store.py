@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from agent.content import store as module
 from agent.content.store import MediaDiskError, MediaStore
 from agent.errors import MediaCorruptError, StorageFullError
 
@@ -148,7 +147,7 @@ async def test_disk_errors_are_named(
         raise OSError(number, os.strerror(number))
 
     partial = await store.open_partial(SHA, len(CONTENT))
-    monkeypatch.setattr(module.os, "write", fail)
+    monkeypatch.setattr(os, "write", fail)
     with pytest.raises(error):
         partial.write(CONTENT)
     monkeypatch.undo()
@@ -158,7 +157,7 @@ async def test_disk_errors_are_named(
 async def test_short_writes_are_continued(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     partial = await store.open_partial(SHA, len(CONTENT))
-    monkeypatch.setattr(module.os, "write", lambda file, data: write(file, data[:1000]))
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:1000]))
     partial.write(CONTENT)
     monkeypatch.undo()
     await store.adopt(partial)
@@ -178,7 +177,7 @@ async def test_power_cut_before_the_last_step_leaves_no_file(
 
     partial = await store.open_partial(SHA, len(CONTENT))
     partial.write(CONTENT)
-    monkeypatch.setattr(module.os if step == "fsync" else Path, step, cut)
+    monkeypatch.setattr(os if step == "fsync" else Path, step, cut)
     with pytest.raises(PowerCut):
         partial.finish(store.folder / "media" / SHA[:2] / SHA)
     monkeypatch.undo()

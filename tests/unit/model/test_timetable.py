@@ -1,10 +1,13 @@
 """The index of airings against a plain expansion, over clock changes, bounds and caches."""
 
+# ruff: noqa: DTZ001 - civil times carry no offset
+
 from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -38,13 +41,18 @@ def plainly(schedule: Schedule, low: datetime, high: datetime) -> list[tuple[dat
             else:
                 civil.update(
                     rrulestr(when.rrule, dtstart=when.start).between(
-                        low.replace(tzinfo=None) - timedelta(days=2), high.replace(tzinfo=None) + timedelta(days=2)
+                        low.replace(tzinfo=None) - timedelta(days=2),
+                        high.replace(tzinfo=None) + timedelta(days=2),
                     )
                 )
             for one in civil - when.exdates:
                 moment = one.replace(tzinfo=zone, fold=0).astimezone(UTC)
                 begins = programme.valid_from is None or moment >= programme.valid_from
-                if low <= moment < high and begins and (not programme.valid_until or moment < programme.valid_until):
+                if (
+                    low <= moment < high
+                    and begins
+                    and (not programme.valid_until or moment < programme.valid_until)
+                ):
                     found.add((moment, rank, programme.id))
     return sorted(found)
 
@@ -113,13 +121,13 @@ def schedules(draw: st.DrawFn) -> Schedule:
     return a_schedule(*[draw(programmes(name)) for name in names], timezone=zone)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     schedules(),
     st.datetimes(datetime(2026, 2, 20), datetime(2026, 4, 10), timezones=st.just(UTC)),
     st.integers(1, 12),
 )
-def test_all_queries_equal_the_plain_expansion(schedule, low, days):
+def test_all_queries_equal_the_plain_expansion(schedule: Schedule, low: datetime, days: int) -> None:
     timetable = Timetable(schedule)
     high = low + timedelta(days=days)
     expected = plainly(schedule, low, high)
@@ -141,9 +149,9 @@ def test_all_queries_equal_the_plain_expansion(schedule, low, days):
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(schedules(), st.lists(st.integers(0, 400 * 24 * 3600), min_size=1, max_size=30))
-def test_answers_do_not_depend_on_what_was_asked_before(schedule, seconds):
+def test_answers_do_not_depend_on_what_was_asked_before(schedule: Schedule, seconds: list[int]) -> None:
     asked = Timetable(schedule, checked_at=utc(2026, 1, 1))
     for second in seconds:
         moment = utc(2025, 12, 1) + timedelta(seconds=second)
@@ -152,8 +160,10 @@ def test_answers_do_not_depend_on_what_was_asked_before(schedule, seconds):
         assert asked.active(moment) == fresh.active(moment)
 
 
-def test_walking_by_next_visits_every_start_once():
-    schedule = a_schedule(*[a_programme(f"p{n}", Recurrence(datetime(2026, 1, 1, n), RULES[n])) for n in range(12)])
+def test_walking_by_next_visits_every_start_once() -> None:
+    schedule = a_schedule(
+        *[a_programme(f"p{n}", Recurrence(datetime(2026, 1, 1, n), RULES[n])) for n in range(12)]
+    )
     timetable = Timetable(schedule)
     expected = sorted({one[0] for one in plainly(schedule, utc(2026, 1, 1), utc(2026, 12, 31))})
     moment, visited = utc(2026, 1, 1) - timedelta(seconds=1), []
@@ -163,7 +173,7 @@ def test_walking_by_next_visits_every_start_once():
     assert visited == expected
 
 
-def test_ties_go_by_class_then_id():
+def test_ties_go_by_class_then_id() -> None:
     when = Recurrence(datetime(2026, 1, 1, 5), "FREQ=DAILY")
     timetable = Timetable(
         a_schedule(
@@ -179,7 +189,7 @@ def test_ties_go_by_class_then_id():
     assert [one.programme.id for one in timetable.between(first.start, first.end, 2)] == ["b", "z"]
 
 
-def test_bounds_are_half_open():
+def test_bounds_are_half_open() -> None:
     schedule = a_schedule(a_programme("a", Recurrence(datetime(2026, 1, 1, 7)), durations_ms=(1_500,)))
     timetable = Timetable(schedule)
     start = utc(2026, 1, 1)
@@ -204,7 +214,7 @@ def test_bounds_are_half_open():
     ],
 )
 @pytest.mark.parametrize("rule", [None, "FREQ=DAILY", "FREQ=HOURLY;INTERVAL=48"])
-def test_clock_changes_of_the_civil_zone(civil, expected, rule):
+def test_clock_changes_of_the_civil_zone(civil: datetime, expected: Any, rule: str | None) -> None:
     timetable = Timetable(a_schedule(a_programme("a", Recurrence(civil, rule)), timezone=BERLIN))
     airing = timetable.next(expected - timedelta(seconds=1))
     assert airing is not None
@@ -212,24 +222,26 @@ def test_clock_changes_of_the_civil_zone(civil, expected, rule):
     assert timetable.active(expected) == (airing,)
 
 
-def test_a_civil_day_that_never_was_moves_to_the_next():
+def test_a_civil_day_that_never_was_moves_to_the_next() -> None:
     when = Recurrence(datetime(2011, 12, 29, 8), "FREQ=DAILY;COUNT=3")
     timetable = Timetable(a_schedule(a_programme("a", when), timezone="Pacific/Apia"))
     found = [one.start for one in timetable.between(utc(2011, 12, 28), utc(2012, 1, 3))]
     assert found == [utc(2011, 12, 29, 18), utc(2011, 12, 30, 18)]  # 30th, skipped, falls on the 31st
 
 
-def test_airings_over_midnight_month_end_and_leap_day():
+def test_airings_over_midnight_month_end_and_leap_day() -> None:
     when = Recurrence(datetime(2028, 1, 31, 23, 50), "FREQ=MONTHLY;BYMONTHDAY=-1")
     timetable = Timetable(a_schedule(a_programme("a", when, durations_ms=(1_200_000,)), timezone="UTC"))
     assert [one.start for one in timetable.active(utc(2028, 3, 1, 0, 5))] == [utc(2028, 2, 29, 23, 50)]
     assert [one.start for one in timetable.active(utc(2029, 1, 1, 0, 5))] == [utc(2028, 12, 31, 23, 50)]
 
 
-def test_far_apart_and_finished_rules_answer_without_expanding_years():
+def test_far_apart_and_finished_rules_answer_without_expanding_years() -> None:
     leap = a_programme("leap", Recurrence(datetime(2024, 2, 29, 7), "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29"))
     over = [
-        a_programme(f"o{n}", Recurrence(datetime(2020, 1, 1, n % 24), "FREQ=DAILY"), valid_until=utc(2021, 1, 1))
+        a_programme(
+            f"o{n}", Recurrence(datetime(2020, 1, 1, n % 24), "FREQ=DAILY"), valid_until=utc(2021, 1, 1)
+        )
         for n in range(500)
     ]
     timetable = Timetable(a_schedule(leap, *over))
@@ -240,7 +252,7 @@ def test_far_apart_and_finished_rules_answer_without_expanding_years():
 
 
 @pytest.mark.parametrize("moment", [utc(1, 1, 1), utc(1969, 7, 20), utc(2200, 12, 31), utc(9999, 12, 30)])
-def test_any_moment_can_be_asked_about(moment):
+def test_any_moment_can_be_asked_about(moment: datetime) -> None:
     daily = a_programme("a", Recurrence(datetime(1970, 1, 1), "FREQ=DAILY"))
     odd = a_programme("b", Recurrence(datetime(1970, 1, 1), "FREQ=HOURLY;INTERVAL=5"))
     timetable = Timetable(a_schedule(daily, odd))
@@ -250,21 +262,23 @@ def test_any_moment_can_be_asked_about(moment):
     assert len(list(timetable.between(moment, moment + timedelta(hours=3), 10))) <= 10
 
 
-def test_two_recurrences_naming_one_start_give_one_airing():
-    when = [Recurrence(datetime(2026, 1, 1, 5), rule) for rule in (None, "FREQ=DAILY", "FREQ=HOURLY;INTERVAL=5")]
+def test_two_recurrences_naming_one_start_give_one_airing() -> None:
+    when = [
+        Recurrence(datetime(2026, 1, 1, 5), rule) for rule in (None, "FREQ=DAILY", "FREQ=HOURLY;INTERVAL=5")
+    ]
     timetable = Timetable(a_schedule(a_programme("a", *when)))
     start = utc(2025, 12, 31, 22)
     assert len(timetable.active(start)) == 1
     assert len(list(timetable.between(start, start + timedelta(hours=1)))) == 1
 
 
-def test_until_in_utc_includes_its_moment():
+def test_until_in_utc_includes_its_moment() -> None:
     when = Recurrence(datetime(2026, 1, 1, 5), "FREQ=DAILY;UNTIL=20260102T220000Z")
     found = list(Timetable(a_schedule(a_programme("a", when))).between(utc(2025, 12, 1), utc(2027, 1, 1)))
     assert [one.start for one in found] == [utc(2025, 12, 31, 22), utc(2026, 1, 1, 22), utc(2026, 1, 2, 22)]
 
 
-def test_many_programmes_that_seldom_air_are_found():
+def test_many_programmes_that_seldom_air_are_found() -> None:
     seed = random.Random(7)
     schedule = a_schedule(
         *[
@@ -274,7 +288,7 @@ def test_many_programmes_that_seldom_air_are_found():
                 valid_from=(begin := utc(2026, 1, 1) + timedelta(days=seed.randrange(360))),
                 valid_until=begin + timedelta(days=2),
             )
-            for n in range(1500)
+            for n in range(600)
         ]
     )
     timetable = Timetable(schedule)
@@ -293,7 +307,9 @@ def test_many_programmes_that_seldom_air_are_found():
         (
             a_schedule(
                 a_programme("a", Recurrence(datetime(2026, 1, 1))),
-                a_programme("b", Recurrence(datetime(2026, 1, 1)), Recurrence(datetime(2026, 1, 1), "FREQ=SECONDLY")),
+                a_programme(
+                    "b", Recurrence(datetime(2026, 1, 1)), Recurrence(datetime(2026, 1, 1), "FREQ=SECONDLY")
+                ),
             ),
             "programmes[1].recurrences[1].rrule",
             "FREQ=SECONDLY is not supported",
@@ -325,32 +341,34 @@ def test_many_programmes_that_seldom_air_are_found():
         (
             a_schedule(
                 a_programme(
-                    "a", *[Recurrence(datetime(2026, 1, 1), "FREQ=HOURLY;INTERVAL=5") for _ in range(2001)]
+                    "a", *[Recurrence(datetime(2026, 1, 1), "FREQ=HOURLY;INTERVAL=5") for _ in range(1001)]
                 )
             ),
-            "programmes[0].recurrences[2000].rrule",
-            "more than 2000 rules",
+            "programmes[0].recurrences[1000].rrule",
+            "more than 1000 rules",
         ),
         (
             a_schedule(
                 *[
-                    a_programme(f"p{n}", *[Recurrence(datetime(2026, 1, 1), "FREQ=MINUTELY")] * 100)
-                    for n in range(7)
+                    a_programme(f"p{n}", *[Recurrence(datetime(2026, 1, 1), "FREQ=MINUTELY")] * 350)
+                    for n in range(2)
                 ]
             ),
-            "programmes[6].recurrences[94].rrule",
+            "programmes[1].recurrences[344].rrule",
             "more than 1000000 starts",
         ),
     ],
 )
-def test_a_schedule_that_cannot_be_obeyed_names_the_field(schedule, field, problem):
+def test_a_schedule_that_cannot_be_obeyed_names_the_field(
+    schedule: Schedule, field: str, problem: str
+) -> None:
     with pytest.raises(ScheduleError, match=problem) as refused:
         Timetable(schedule)
     assert refused.value.field == field
     assert str(refused.value) == f"{field}: {refused.value.problem}"
 
 
-def test_an_empty_schedule_has_no_airings():
+def test_an_empty_schedule_has_no_airings() -> None:
     timetable = Timetable(a_schedule(), checked_at=utc(2026, 1, 1))
     assert timetable.next(utc(2026, 1, 1)) is None
     assert timetable.active(utc(2026, 1, 1)) == ()

@@ -26,7 +26,7 @@ def test_identity_is_kept_owner_only_and_read_back(tmp_path: Path) -> None:
     save_identity(path, ME)
     assert load_identity(path) == ME
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert os.listdir(path.parent) == ["identity.json"]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_box_never_paired_has_none(tmp_path: Path) -> None:

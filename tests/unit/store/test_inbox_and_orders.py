@@ -149,6 +149,8 @@ async def test_a_row_is_judged_once(store: Store) -> None:
     await store.refuse_order(row, "malformed", None)
     with pytest.raises(ValueError, match="does not wait"):
         await store.accept_order(row, desired(), "ab" * 32)
+    with pytest.raises(ValueError, match="does not wait"):
+        await store.refuse_order(row, "expired", None)
     assert await store.orders() == []
 
 

@@ -1,0 +1,146 @@
+"""What must hold of every plan, whatever the schedule and the moment."""
+
+# ruff: noqa: DTZ001 - civil times carry no offset
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.model.bulletin import BulletinClass, ClockTrust, SourceLevel, ZoneId
+from agent.model.schedule import Programme, Recurrence
+from agent.model.timetable import Timetable
+from agent.playout.plan import LONGEST_LOOK, Plan, StationState, order, plan
+from tests.unit.model.schedules import a_programme, a_schedule
+
+ZONES = (ZoneId("square"), ZoneId("market"))
+TICK = timedelta(microseconds=1)
+TIMEZONE = "Asia/Ho_Chi_Minh"
+
+# Midnight in Vietnam, a leap day and the ends of months lie in here.
+civil = st.sampled_from(
+    [datetime(2028, 2, 28, 23, 50), datetime(2028, 2, 29), datetime(2028, 2, 29, 23, 59), datetime(2028, 3, 1)]
+) | st.datetimes(datetime(2028, 2, 28), datetime(2028, 3, 2)).map(lambda one: one.replace(microsecond=0))
+moments = st.datetimes(datetime(2028, 2, 27), datetime(2028, 3, 3), timezones=st.just(UTC))
+rules = st.sampled_from(
+    [None, "FREQ=DAILY", "FREQ=HOURLY;INTERVAL=2", "FREQ=MONTHLY;BYMONTHDAY=-1", "FREQ=HOURLY;INTERVAL=5"]
+)
+
+
+@st.composite
+def programmes(draw: st.DrawFn, name: str) -> Programme:
+    return a_programme(
+        name,
+        Recurrence(draw(civil), draw(rules)),
+        durations_ms=draw(st.lists(st.sampled_from([1, 999, 60_000, 1_800_000, 7_200_001]), min_size=1, max_size=4)),
+        bulletin_class=draw(st.sampled_from([BulletinClass.NORMAL, BulletinClass.PRIORITY])),
+        level=draw(st.sampled_from(list(SourceLevel))),
+        zones=draw(st.sampled_from([(), ("square",), ("market",), ("square", "market"), ("other",)])),
+        valid_until=draw(st.none() | moments),
+        clock_needed=draw(st.sampled_from(list(ClockTrust))),
+    )
+
+
+@st.composite
+def states(draw: st.DrawFn) -> StationState:
+    listed = [draw(programmes(f"p{number}")) for number in range(draw(st.integers(0, 5)))]
+    hashes = [item.media.sha256 for one in listed for item in one.items]
+    return StationState(
+        zones=ZONES,
+        timetable=Timetable(a_schedule(*listed, timezone=TIMEZONE)),
+        in_force_since=draw(st.none() | moments),
+        running_since=draw(st.none() | moments),
+        planned_until=draw(st.none() | moments),
+        held=frozenset(draw(st.lists(st.sampled_from(hashes), unique=True))) if hashes else frozenset(),
+        audio_ok={zone: draw(st.integers(0, 4)) > 0 for zone in ZONES},
+    )
+
+
+def heard(told: Plan) -> dict[ZoneId, tuple[str, int] | None]:
+    return {
+        zone: (one.on_air.airing.id, one.on_air.item_index) if one.on_air else None
+        for zone, one in told.zones.items()
+    }
+
+
+@settings(max_examples=100, deadline=None)
+@given(states(), moments, st.sampled_from(list(ClockTrust)))
+def test_a_zone_has_one_source_and_it_is_the_highest_that_can_sound(state, now, trust):
+    told = plan(state, now, trust)
+    assert set(told.zones) == set(ZONES)
+    for zone, one in told.zones.items():
+        if one.on_air is None:
+            continue
+        airing = one.on_air.airing
+        assert airing.start <= now < airing.end
+        assert not airing.programme.zones or zone in airing.programme.zones
+        assert airing.programme.clock_needed <= trust
+        assert state.audio_ok[zone]
+        for waiting in one.waiting:
+            assert (waiting.reason == "preempted") == (order(airing) < order(waiting.airing)) or (
+                order(airing) < order(waiting.airing)
+            )
+
+
+@settings(max_examples=100, deadline=None)
+@given(states(), moments, st.sampled_from(list(ClockTrust)), st.floats(0, 1))
+def test_nothing_changes_before_look_again(state, now, trust, share):
+    told = plan(state, now, trust)
+    assert now < told.look_again <= now + LONGEST_LOOK
+    between = now + (told.look_again - TICK - now) * share
+    for moment in (between, told.look_again - TICK):
+        assert heard(plan(state, moment, trust)) == heard(told)
+
+
+@settings(max_examples=100, deadline=None)
+@given(states(), moments, st.sampled_from(list(ClockTrust)))
+def test_the_same_question_gets_the_same_answer(state, now, trust):
+    first = plan(state, now, trust)
+    plan(state, now + timedelta(days=40), trust)
+    plan(state, now - timedelta(days=40), trust)
+    assert plan(state, now, trust) == first
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(civil, min_size=1, max_size=4), st.lists(rules, min_size=4, max_size=4), st.integers(1, 3))
+def test_stepping_by_look_again_hears_or_misses_every_airing_once(starts, chosen, minutes):
+    listed = [
+        a_programme(f"p{n}", Recurrence(start, chosen[n]), durations_ms=(minutes * 60_000,), zones=("square",))
+        for n, start in enumerate(starts)
+    ]
+    timetable = Timetable(a_schedule(*listed, timezone=TIMEZONE))
+    begin, end = datetime(2028, 2, 27, 12, tzinfo=UTC), datetime(2028, 3, 2, 18, tzinfo=UTC)
+    held = frozenset(item.media.sha256 for one in listed[1:] for item in one.items)  # p0 can never sound
+    now, begun, missed = begin, set(), set()
+    planned_until: datetime | None = begin
+    waited = {}
+    while now < end:
+        told = plan(
+            StationState(
+                zones=ZONES,
+                timetable=timetable,
+                in_force_since=begin,
+                running_since=begin,
+                begun=frozenset(begun),
+                missed=frozenset(missed),
+                planned_until=planned_until,
+                waited=waited,
+                held=held,
+            ),
+            now,
+            ClockTrust.RTC,
+        )
+        for one in told.missed:
+            key = (one.airing.id, one.zone)
+            assert key not in missed
+            missed.add(key)
+        due = told.zones[ZONES[0]].on_air
+        if due is not None:
+            begun.add((due.airing.id, ZONES[0]))
+        planned_until, waited, now = told.planned_until, told.waited, told.look_again
+    promised = {(one.id, ZONES[0]) for one in timetable.between(begin, end) if one.end <= end}
+    assert not begun & missed
+    assert promised <= begun | missed
+    assert all(airing.startswith("p0@") for airing, _ in missed) or len(listed) > 1
