@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import sqlite3
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from agent.wire.reports import AsRunReport, Birth, Event, Health, Online, Reported, State
@@ -17,6 +21,8 @@ from server.store.devices import Device
 SILENT_AFTER = timedelta(minutes=5)
 """A box that is connected but has sent no health for this long is not counted as online."""
 
+SCHEDULES_REMEMBERED = 32
+
 HTTP_LIVES = timedelta(seconds=150)
 """How long a heartbeat by HTTP proves a box that has lost the broker."""
 
@@ -28,6 +34,7 @@ class Box:
     Attributes:
         contact: newest moment anything was heard of it, None if nothing ever was.
         wanted: the newest order it was given.
+        titles: what people call the programmes of the wanted schedule, by id.
         health_at: when the newest health arrived here.
     """
 
@@ -40,6 +47,7 @@ class Box:
     reported: Reported | None = None
     wanted: DocumentRow | None = None
     last_airing: AsRunReport | None = None
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def confirmed(self) -> bool:
@@ -65,6 +73,7 @@ class Fleet:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._titles: OrderedDict[str, Mapping[str, str]] = OrderedDict()
 
     async def boxes(self) -> list[Box]:
         """Every enrolled box, by name."""
@@ -75,7 +84,7 @@ class Fleet:
             wanted = {one.device: one for one in content.all_current_desired(conn)}
             return [_box(conn, one, known, wanted.get(one.id), now) for one in devices.all_devices(conn)]
 
-        return await self._database.read(read)
+        return [await self._with_titles(box) for box in await self._database.read(read)]
 
     async def box(self, device: str) -> Box:
         """One box.
@@ -94,7 +103,7 @@ class Fleet:
         box = await self._database.read(read)
         if box is None:
             raise RefusedError(Problem.NOT_FOUND)
-        return box
+        return await self._with_titles(box)
 
     async def events(self, device: str, limit: int) -> list[Event]:
         """Newest first."""
@@ -108,6 +117,22 @@ class Fleet:
             await self.box(device)
         rows = await self._database.read(lambda conn: reports.list_airings(conn, device, limit))
         return [(row.device, AsRunReport.read(row.body)) for row in rows]
+
+    async def _with_titles(self, box: Box) -> Box:
+        sha256 = box.wanted.schedule_sha256 if box.wanted is not None else None
+        if sha256 is None:
+            return box
+        titles = self._titles.get(sha256)
+        if titles is None:
+            row = await self._database.read(lambda conn: content.schedule_by_hash(conn, sha256))
+            titles = self._titles[sha256] = await asyncio.to_thread(_titles, row.document) if row else {}
+            while len(self._titles) > SCHEDULES_REMEMBERED:
+                self._titles.popitem(last=False)
+        return replace(box, titles=titles)
+
+
+def _titles(document: bytes) -> Mapping[str, str]:
+    return {one["id"]: one["title"] for one in json.loads(document)["programmes"]}
 
 
 def _known(conn: sqlite3.Connection, device: str | None) -> _Known:

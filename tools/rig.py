@@ -44,13 +44,18 @@ def fresh_folder(folder: Path) -> Path:
 
 
 def stop_on_signals() -> None:
-    """SIGTERM and a closed terminal end the program like Ctrl-C: through every `finally`."""
+    """SIGTERM and a closed terminal end the program like Ctrl-C: through every `finally`.
+
+    Ctrl-C counts even where a shell started us with it ignored; a hang-up that `nohup` ignores stays so.
+    """
 
     def leave(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, leave)
+    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGTERM, leave)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, leave)
 
 
 class Rig:

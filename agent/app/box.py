@@ -92,6 +92,7 @@ class Known:
 
     floor: datetime | None
     planned_until: datetime | None
+    begun: set[tuple[AiringId, ZoneId]]
     finished: set[tuple[AiringId, ZoneId]]
 
 
@@ -148,15 +149,18 @@ class Box:
         self.station = Station(
             tuple(ZoneId(zone.id) for zone in config.zones),
             self.clock,
+            known.begun,
             known.finished,
             known.planned_until,
             HeldMedia(self.media),
         )
+        self.missed = MissedKeeper(self.station, AiringRecords(store, self.clock), self.clock)
         self.screens = Screens(self._screen, config.box.name, config.box.language)
         self.schedules = ScheduleKeeper(
             ScheduleRecord(store),
             lambda url, limit: self.source.fetch(url, limit),  # noqa: PLW0108 - source is built later
             self.clock,
+            before_change=self.missed.account,
             on_refused=self._schedule_refused,
             on_in_force=self._schedule_in_force,
         )
@@ -233,7 +237,7 @@ class Box:
             self.reports,
             self.health,
             self.books,
-            MissedKeeper(self.station, AiringRecords(self._store, self.clock), self.clock),
+            self.missed,
             FieldServer(
                 BoxView(self, self.source, self.reports, self._config, self._store),
                 self._config.box.runtime_dir,
@@ -448,6 +452,7 @@ async def build_box(config: Config, store: Store, notifier: Notifier, mistake: C
     known = Known(
         floor=await _moment(store, TIME_FLOOR_KEY),
         planned_until=await _moment(store, PLANNED_UNTIL_KEY),
+        begun={(record.airing, record.zone) for record in await store.open_airings()},
         finished=await store.finished_airings(now - LOOK_BACK),
     )
     box = Box(config, store, notifier, identity, known)

@@ -59,6 +59,7 @@ class ScheduleKeeper:
         fetch: Callable[[str, int], Awaitable[bytes]],
         clock: Clock,
         *,
+        before_change: Callable[[], Awaitable[None]],
         on_refused: Callable[[Desired, str], Awaitable[None]],
         on_in_force: Callable[[InForce], Awaitable[None]],
     ) -> None:
@@ -68,6 +69,7 @@ class ScheduleKeeper:
             shelf: durable place of the schedule in force.
             fetch: `(relative url, size limit in bytes) -> bytes`; raises AgentError.
             clock: for the moment of coming into force, and waits.
+            before_change: settles what the former schedule promised, before another takes its place.
             on_refused: told when a document cannot be used, with `field: problem`.
             on_in_force: told after a new schedule is durable and in force.
         """
@@ -76,6 +78,7 @@ class ScheduleKeeper:
         self._shelf = shelf
         self._fetch = fetch
         self._clock = clock
+        self._before_change = before_change
         self._on_refused = on_refused
         self._on_in_force = on_in_force
 
@@ -97,6 +100,7 @@ class ScheduleKeeper:
                 continue
             if order.schedule is None:
                 if now is not None:
+                    await self._before_change()
                     await self._shelf.drop_schedule()
                     self.in_force.set(None)
                     logger.info("order %s: no schedule wanted any more", order.id)
@@ -115,6 +119,7 @@ class ScheduleKeeper:
             logger.warning("schedule %s version %d refused: %s", ref.id, ref.version, error)
             await self._on_refused(order, str(error))
             return
+        await self._before_change()
         await self._shelf.put_schedule(document, ref.sha256, order.id, fresh.since)
         self.in_force.set(fresh)
         logger.info(

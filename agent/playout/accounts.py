@@ -27,6 +27,7 @@ class MissedKeeper:
         self._station = station
         self._shelf = shelf
         self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
 
     async def run(self) -> None:
         while True:
@@ -36,7 +37,11 @@ class MissedKeeper:
                     await self._station.changed.changed()
 
     async def account(self) -> None:
-        """Look once."""
+        """Look once; also called before another schedule takes over, as long as the promises are known."""
+        async with self._one_at_a_time:
+            await self._account()
+
+    async def _account(self) -> None:
         now = self._clock.now()
         seen = plan(self._station.state, now, self._clock.trust)
         for missed in seen.missed:

@@ -39,6 +39,7 @@ class AiringLog:
     def __init__(self, record: AsRun) -> None:
         """Go on from `record`; a stretch left open by a crash is closed as cut by the restart."""
         self._base = record
+        self._blind = any(one.ended is None for one in record.segments)
         self._segments = [
             one if one.ended is not None else _closed(one, CutReason.RESTART) for one in record.segments
         ]
@@ -79,7 +80,10 @@ class AiringLog:
         evidence = rounded(join(self._base.evidence, self._gather.evidence()))
         record = replace(self._base, segments=segments, evidence=evidence, final=final)
         if final:
-            record = replace(record, verdict=verdict(record.planned_ms, record.played_ms, evidence))
+            judged = verdict(record.planned_ms, record.played_ms, evidence)
+            if judged is Verdict.SILENT and self._blind:
+                judged = Verdict.UNKNOWN  # it did begin to sound; what followed was lost with the crash
+            record = replace(record, verdict=judged)
         return record
 
 

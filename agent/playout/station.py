@@ -29,6 +29,7 @@ class Station:
         self,
         zones: tuple[ZoneId, ...],
         clock: Clock,
+        begun: set[AiringInZone],
         finished: set[AiringInZone],
         planned_until: datetime | None,
         held: Container[str],
@@ -38,6 +39,7 @@ class Station:
         Args:
             zones: zones of this box.
             clock: time.
+            begun: airings with an open record.
             finished: airings recorded as final in the last 48 hours or longer.
             planned_until: as an earlier run left it, None on a new box.
             held: media on disk with the right hash, by SHA-256.
@@ -47,7 +49,7 @@ class Station:
         self.planned_until = planned_until
         self._clock = clock
         self._started_s = clock.monotonic()
-        self._begun: set[AiringInZone] = set()
+        self._begun = set(begun)
         self._finished = set(finished)
         self._audio_ok = dict.fromkeys(zones, True)
         self._state: StationState | None = None

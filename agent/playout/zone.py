@@ -55,7 +55,7 @@ STEP_TOLERANCE_NS = 20 * MS
 DRIFT_TOLERANCE_MS = 1000
 """A stretch that is off its wall-clock position by more, after a clock step, is begun anew."""
 
-SAVE_EVERY_S = 30.0
+SAVE_EVERY_S = 5.0
 LOOK_AT_LEAST_EVERY_S = 10.0
 
 

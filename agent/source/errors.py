@@ -57,7 +57,8 @@ def raise_if_cancelled() -> None:
 
     `asyncio.wait_for` of Python 3.11, which aiomqtt uses, drops a cancellation that comes together with
     the result, and a TaskGroup one that comes together with a child's error. A task that went on then
-    would never end. May go when 3.13 is the oldest Python.
+    would never end. Only for tasks that hold no TaskGroup themselves: before 3.13 a group whose child
+    fails leaves its own request to cancel on the count. May go when 3.13 is the oldest Python.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():

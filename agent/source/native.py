@@ -128,12 +128,8 @@ class NativeSource:
         """Serve the identity at hand until cancelled; start anew when it changes."""
         while True:
             identity = await self._paired()
-            try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._until_other_than(identity), name="watch identity")
-                    group.create_task(self._serve(identity), name="serve source system")
-            except* _IdentityChangedError:
-                logger.info("the box was paired anew")
+            # Its own task, because of what `raise_if_cancelled` says about groups.
+            await asyncio.create_task(self._serve_until_paired_anew(identity), name="source of one identity")
             raise_if_cancelled()
 
     async def fetch(self, url: str, max_bytes: int) -> bytes:
@@ -159,6 +155,14 @@ class NativeSource:
                 return identity
             self._board.mqtt(LinkState.NOT_ENROLLED)
         raise AssertionError("follow never ends")
+
+    async def _serve_until_paired_anew(self, identity: Identity) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._until_other_than(identity), name="watch identity")
+                group.create_task(self._serve(identity), name="serve source system")
+        except* _IdentityChangedError:
+            logger.info("the box was paired anew")
 
     async def _until_other_than(self, served: Identity) -> None:
         async for identity in self._identity.follow():

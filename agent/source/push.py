@@ -95,7 +95,9 @@ class PushLink:
         """Connect again and again until cancelled."""
         while True:
             self._connected_s = None
-            error = await self._until_it_ends()
+            # Its own task, because of what `raise_if_cancelled` says about groups.
+            error = await asyncio.create_task(self._until_it_ends(), name="MQTT session")
+            raise_if_cancelled()
             lived_s = 0.0 if self._connected_s is None else self._clock.monotonic() - self._connected_s
             delay_s = self._reconnect.delay_s(lived_s, error.retry)
             state = LinkState.WAITING
@@ -125,7 +127,6 @@ class PushLink:
             await self._session()
         except* AgentError as errors:
             found.extend(_leaves(errors))
-        raise_if_cancelled()
         # A refusal explains more than the broken connection that goes with it.
         return max(found, key=lambda one: isinstance(one, SourceRefusedError))
 

@@ -60,4 +60,4 @@ class Document(BaseModel):
 
     def encode(self) -> bytes:
         """Compact JSON; absent optional fields are left out."""
-        return self.model_dump_json(exclude_none=True).encode()
+        return self.model_dump_json(by_alias=True, exclude_none=True).encode()

@@ -160,10 +160,6 @@ class AsRunReport(Document):
     verdict: Verdict
     missed: MissedReason | None = None
 
-    def encode(self) -> bytes:
-        """Compact JSON with wire names."""
-        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
-
 
 class Reported(Document):
     """What the box holds; retained. `media_held` counts files on disk with the right hash."""

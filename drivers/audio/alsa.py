@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.audio import pcm
-from drivers.audio.sink import BUFFER_FRAMES, LEAD_FRAMES, WRITE_TIMEOUT_S, SinkError
+from drivers.audio.sink import BUFFER_FRAMES, FORGIVEN_FRAMES, LEAD_FRAMES, WRITE_TIMEOUT_S, SinkError
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ _SMOOTHING = 0.05
 _CLOCK_JUMP_NS = 20_000_000
 _READ_SPREAD_NS = 300_000
 _CARDS = Path("/proc/asound/cards")
+_BEGIN_TRIES = 5
+_UNDERRUN = frozenset({errno.EPIPE, errno.ESTRPIPE, errno.EINTR})
 _GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.ENXIO, errno.EBADFD, errno.EIO})
 
 
@@ -167,7 +169,24 @@ class AlsaSink:
 
     def _begin(self) -> None:
         """Start the card on silence and find out whether it keeps time."""
-        self._written, self._base_ns, self._paced = 0, None, True
+        begun_ns = 0
+        for _ in range(_BEGIN_TRIES):
+            begun_ns = self._start()
+            delay = self._delay()
+            elapsed = pcm.frames_of_ns(time.monotonic_ns() - begun_ns)
+            if delay is not None and delay > _PREFILL_FRAMES // 4:
+                self._paced = True
+                return
+            if elapsed < _PREFILL_FRAMES // 4:
+                break
+            # We were held up: an empty card says nothing yet.
+        self._paced = False
+        self._base_ns = float(begun_ns)
+
+    def _start(self) -> int:
+        """Start the card on silence; returns the moment."""
+        self._base_ns = None
+        self._library.snd_pcm_drop(self._pcm)
         self._library.snd_pcm_prepare(self._pcm)
         silence = bytes(_PREFILL_FRAMES * pcm.WIDTH * self._channels)
         self._written = max(0, self._call("snd_pcm_writei", self._pcm, silence, _PREFILL_FRAMES))
@@ -175,11 +194,7 @@ class AlsaSink:
         result = self._library.snd_pcm_start(self._pcm)
         if result < 0 and result != -errno.EBADFD:  # EBADFD: already running
             self._call_failed("snd_pcm_start", result)
-        delay = self._delay()
-        elapsed = pcm.frames_of_ns(time.monotonic_ns() - begun_ns)
-        if delay is None or delay < self._written - elapsed - _PREFILL_FRAMES // 2:
-            self._paced = False
-            self._base_ns = float(begun_ns)
+        return begun_ns
 
     def _wait_for_lead(self, frames: int) -> None:
         excess_ns = self.next_ns() + pcm.ns_of_frames(frames - LEAD_FRAMES) - time.monotonic_ns()
@@ -187,7 +202,7 @@ class AlsaSink:
             time.sleep(min(excess_ns / 1e9, WRITE_TIMEOUT_S))
         if not self._paced and self._base_ns is not None:
             late_ns = time.monotonic_ns() - (self._base_ns + pcm.ns_of_frames(self._written))
-            if late_ns > 0:
+            if late_ns > pcm.ns_of_frames(FORGIVEN_FRAMES):
                 self.xruns += 1
                 self._base_ns += late_ns
 
@@ -199,9 +214,12 @@ class AlsaSink:
             before_ns = time.monotonic_ns()
             delay = self._delay()
             after_ns = time.monotonic_ns()
-            if after_ns - before_ns < _READ_SPREAD_NS:
+            if delay is None or after_ns - before_ns < _READ_SPREAD_NS:
                 break
-        if delay is None or (after_ns - before_ns >= _READ_SPREAD_NS and self._base_ns is not None):
+        if delay is None:
+            self._recover(-errno.EPIPE)
+            return
+        if after_ns - before_ns >= _READ_SPREAD_NS and self._base_ns is not None:
             return
         base = (before_ns + after_ns) / 2 + (delay - self._written) * 1e9 / pcm.RATE
         if self._base_ns is None or abs(base - self._base_ns) > _CLOCK_JUMP_NS:
@@ -210,16 +228,16 @@ class AlsaSink:
             self._base_ns += (base - self._base_ns) * _SMOOTHING
 
     def _delay(self) -> int | None:
+        """Frames the card still holds; None after an underrun. Raises SinkError when the card is gone."""
         delay = ctypes.c_long()
-        result = self._library.snd_pcm_delay(self._pcm, ctypes.byref(delay))
-        if result < 0:
-            self._recover(int(result))
-            return None
-        return delay.value
+        result = int(self._library.snd_pcm_delay(self._pcm, ctypes.byref(delay)))
+        if result < 0 and -result not in _UNDERRUN:
+            self._call_failed("snd_pcm_delay", result)
+        return delay.value if result >= 0 else None
 
     def _recover(self, code: int) -> None:
         """Bring the card back after an underrun; raises SinkError when it is gone."""
-        if -code not in (errno.EPIPE, errno.ESTRPIPE, errno.EINTR):
+        if -code not in _UNDERRUN:
             self._call_failed("playing", code)
         self.xruns += 1
         self._call("snd_pcm_recover", self._pcm, code, 1)

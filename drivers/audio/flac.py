@@ -16,6 +16,9 @@ _WINDOW_BYTES = 32 * 1024
 _HEADER_MAX_BYTES = 16
 _LAST_BLOCK = 0x80
 _METADATA_BLOCKS_MAX = 1000
+# libvlc's packetizer looks 16 bytes ahead before it believes a frame. Digital silence makes frames of 13 bytes,
+# so a file that ends with it would lose up to 0.4 s; these bytes behind the last frame are never decoded.
+_PADDING = bytes(64)
 
 
 class StreamInfo(NamedTuple):
@@ -172,7 +175,8 @@ class FlacTail:
         self._head = _tail_header(head)
         # libvlc's packetizer never gives out a block that stands alone: give it two. Users know the length.
         alone = 0 < info.samples <= info.block
-        self.size = _STREAMINFO_END + self._body * (2 if alone else 1)
+        self._end = _STREAMINFO_END + self._body * (2 if alone else 1)
+        self.size = self._end + len(_PADDING)
         self._position = 0
 
     def seek(self, position: int) -> None:
@@ -182,11 +186,14 @@ class FlacTail:
         """Up to `count` bytes; b"" at the end."""
         if self._position < len(self._head):
             data = self._head[self._position : self._position + count]
-        else:
+        elif self._position < self._end:
             place = self._position - len(self._head)
-            if place >= self._body and self._position < self.size:
+            if place >= self._body:
                 place -= self._body
-            data = os.pread(self._descriptor, count, self._offset + place)
+            data = os.pread(self._descriptor, min(count, self._end - self._position), self._offset + place)
+        else:
+            at = self._position - self._end
+            data = _PADDING[at : at + count]
         self._position += len(data)
         return data
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from drivers.audio import pcm
-from drivers.audio.sink import LEAD_FRAMES, SinkError
+from drivers.audio.sink import FORGIVEN_FRAMES, LEAD_FRAMES, SinkError
 from drivers.audio.speaker_file import SpeakerFile
 from drivers.simulation import AmplifierCell, FaultFile, Gate, SpeakerCell, suffixed
 
@@ -64,6 +64,7 @@ class SimulatedSink:
         self._recent_frames = 0
         self._reached = 0
         self._unwritten = False
+        self._late = False
 
     def check(self) -> None:
         if self._faults.current().card_missing:
@@ -114,10 +115,16 @@ class SimulatedSink:
         self._speaker.close()
 
     def _catch_up(self, now_ns: int) -> None:
-        """A writer that came too late leaves a hole, as on a card whose buffer ran dry."""
+        """Count a writer that comes too late; one that comes much too late leaves a hole.
+
+        Pauses of a virtual machine are forgiven: the time line is a file, and its sound is still exact.
+        """
         now = self._file.frame_at(now_ns)
-        if self._next < now:
+        late = self._next < now
+        if late and not self._late:
             self.xruns += 1
+        self._late = late
+        if self._next < now - FORGIVEN_FRAMES:
             self._next = now + _START_FRAMES
 
     def _consume(self, now_ns: int) -> None:

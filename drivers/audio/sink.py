@@ -8,6 +8,7 @@ from drivers.audio import pcm
 
 LEAD_FRAMES = pcm.frames_of_ms(60)
 BUFFER_FRAMES = pcm.frames_of_ms(80)
+FORGIVEN_FRAMES = pcm.frames_of_ms(500)  # lateness that a device without a crystal of its own overlooks
 WRITE_TIMEOUT_S = 1.0
 
 

@@ -25,6 +25,8 @@ COOKIE = "tl_session"
 CSRF_HEADER = "X-CSRF-Token"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 LONGEST_CREDENTIAL = 512
+CALLER_LEFT = 499
+"""Nobody is there to read it; for the log."""
 
 CALLER: ContextVar[Device] = ContextVar("caller")
 """The box that makes the request under way; set on device routes only."""
@@ -118,8 +120,8 @@ async def boundary(request: web.Request, handler: RawHandler) -> web.StreamRespo
     except StoreFailedError as error:
         logger.error("%s %s put off: %s", request.method, request.path, error)  # noqa: TRY400 - expected
         answer = problem_answer(RefusedError(Problem.BUSY, retry_after_s=30))
-    except (ConnectionResetError, ConnectionAbortedError):
-        raise  # the caller went away; aiohttp closes what is left
+    except ConnectionError:
+        answer = web.Response(status=CALLER_LEFT)
     except Exception:  # the server's request boundary: a bug ends one request, not the service
         logger.exception("%s %s failed", request.method, request.path)
         answer = problem_answer(RefusedError(Problem.INTERNAL))

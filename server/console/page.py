@@ -81,8 +81,8 @@ def _box(words: Words, box: Box) -> str:
         ),
         ("state", _state(words, box)),
         ("schedule", _schedule(words, box)),
-        ("on_air", "".join(_on_air(words, zone) for zone in zones) or "–"),
-        ("next", _next(words, zones)),
+        ("on_air", "".join(_on_air(words, box, zone) for zone in zones) or "–"),
+        ("next", _next(words, box, zones)),
         ("last", _last(words, box.last_airing)),
         ("faults", _faults(words, box)),
     )
@@ -111,7 +111,7 @@ def _schedule(words: Words, box: Box) -> str:
     return f"{mark}<small>{escape(version)}</small><small>{escape(files)}</small>"
 
 
-def _on_air(words: Words, zone: ZoneHealth) -> str:
+def _on_air(words: Words, box: Box, zone: ZoneHealth) -> str:
     if not zone.on_air:
         return f"<div>{escape(words('quiet'))}<small>{escape(zone.zone)}</small></div>"
     sound = (
@@ -119,15 +119,15 @@ def _on_air(words: Words, zone: ZoneHealth) -> str:
         if zone.sounding
         else _mark("bad", "✖", words("not_sounding"))
     )
-    return f"<div>{escape(_programme(zone.on_air))}{sound}<small>{escape(zone.zone)}</small></div>"
+    return f"<div>{escape(_programme(box, zone.on_air))}<br>{sound}<small>{escape(zone.zone)}</small></div>"
 
 
-def _next(words: Words, zones: Iterable[ZoneHealth]) -> str:
+def _next(words: Words, box: Box, zones: Iterable[ZoneHealth]) -> str:
     coming = sorted((one.next_start, one.next_airing or "") for one in zones if one.next_start)
     if not coming:
         return "–"
     start, airing = coming[0]
-    return f"{escape(words.moment(start))}<small>{escape(_programme(airing))}</small>"
+    return f"{escape(words.moment(start))}<small>{escape(_programme(box, airing))}</small>"
 
 
 def _last(words: Words, report: AsRunReport | None) -> str:
@@ -201,12 +201,13 @@ def _table(words: Words, heads: Iterable[str], rows: str) -> str:
 def _row(words: Words, cells: Iterable[tuple[str, str]]) -> str:
     """One row; on a phone each cell carries its heading itself."""
     body = "".join(
-        f'<td data-head="{escape(words(f"column.{head}"))}"><div>{content}</div></td>'
+        f'<td class="{head}" data-head="{escape(words(f"column.{head}"))}"><div>{content}</div></td>'
         for head, content in cells
     )
     return f"<tr>{body}</tr>"
 
 
-def _programme(airing: str) -> str:
-    """The programme's id out of an airing's id."""
-    return airing.partition("@")[0]
+def _programme(box: Box, airing: str) -> str:
+    """Title of an airing's programme, its id if the wanted schedule does not know it."""
+    programme = airing.partition("@")[0]
+    return box.titles.get(programme, programme)

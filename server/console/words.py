@@ -52,7 +52,9 @@ class Words:
             return "–"
         late_s = (at - planned).total_seconds()
         there = at.astimezone(CIVIL)
-        return f"{there:%H:%M:%S}.{there.microsecond // 100_000} ({self.decimal(late_s, sign=True)} s)"
+        point = "," if self.language == "vi" else "."
+        tenth = there.microsecond // 100_000
+        return f"{there:%H:%M:%S}{point}{tenth} ({self.decimal(late_s, sign=True)}\u00a0s)"
 
     def level(self, dbfs: float | None) -> str:
         """A level in dBFS; a dash for None."""

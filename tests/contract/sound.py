@@ -158,7 +158,7 @@ async def hearing(audio: Audio) -> AsyncIterator[Ear]:
         await asyncio.wait([task])
 
 
-def soon(ms: float = 250) -> int:
+def soon(ms: float = 400) -> int:
     return time.monotonic_ns() + round(ms * MS)
 
 

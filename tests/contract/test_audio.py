@@ -94,7 +94,7 @@ async def test_sound_is_exact_and_items_follow_without_a_gap(bench: Bench, media
 
 async def test_levels_come_at_least_four_times_a_second(bench: Bench, media: Path) -> None:
     async with bench.open() as audio, hearing(audio) as ear:
-        await audio.cue(1, (item(media / "long.flac", duration_ms=4000),), soon(150))
+        await audio.cue(1, (item(media / "long.flac", duration_ms=4000),), soon(300))
         await ear.started(1)
         begun = time.monotonic()
         await ear.until(lambda: len(ear.of(Level)) >= 5)
@@ -110,10 +110,10 @@ async def test_levels_come_at_least_four_times_a_second(bench: Bench, media: Pat
 
 async def test_gain_and_clamp(bench: Bench, media: Path) -> None:
     async with bench.open() as audio, hearing(audio) as ear:
-        await audio.cue(1, (item(media / "tone.flac", duration_ms=200, gain_db=-6.0),), soon(150))
+        await audio.cue(1, (item(media / "tone.flac", duration_ms=200, gain_db=-6.0),), soon(300))
         await ear.ended(1)
         await audio.cue(
-            2, (item(media / "tone.flac", duration_ms=200, gain_db=20.0),), soon(150), max_dbfs=-3.0
+            2, (item(media / "tone.flac", duration_ms=200, gain_db=20.0),), soon(300), max_dbfs=-3.0
         )
         await ear.ended(2)
     heard = bench.heard()
@@ -138,7 +138,7 @@ async def test_start_position_in_a_file(bench: Bench, media: Path) -> None:
 
 async def test_stop_is_quick_and_gentle(bench: Bench, media: Path) -> None:
     async with bench.open() as audio, hearing(audio) as ear:
-        await audio.cue(1, (item(media / "long.flac", duration_ms=4000),), soon(150))
+        await audio.cue(1, (item(media / "long.flac", duration_ms=4000),), soon(300))
         await ear.started(1)
         await asyncio.sleep(0.15)
         stopped_ns = time.monotonic_ns()
@@ -154,7 +154,7 @@ async def test_stop_is_quick_and_gentle(bench: Bench, media: Path) -> None:
 async def test_stop_of_another_cue_changes_nothing(bench: Bench, media: Path) -> None:
     async with bench.open() as audio, hearing(audio) as ear:
         await audio.stop(3)
-        await audio.cue(4, (item(media / "tone.flac", duration_ms=200),), soon(150))
+        await audio.cue(4, (item(media / "tone.flac", duration_ms=200),), soon(300))
         await audio.stop(3)
         assert (await ear.ended(4)).reason is EndReason.FINISHED
 
@@ -170,7 +170,7 @@ async def test_a_waiting_cue_can_be_stopped(bench: Bench, media: Path) -> None:
 
 async def test_a_new_cue_replaces_the_old_at_its_own_moment(bench: Bench, media: Path) -> None:
     async with bench.open() as audio, hearing(audio) as ear:
-        await audio.cue(1, (item(media / "long.flac", duration_ms=4000),), soon(150))
+        await audio.cue(1, (item(media / "long.flac", duration_ms=4000),), soon(300))
         await ear.started(1)
         at_ns = soon(300)
         await audio.cue(2, (item(media / "high.flac", duration_ms=200),), at_ns)
@@ -228,7 +228,7 @@ async def test_a_truncated_file_is_reported_and_its_slot_kept(
         items = (item(short, duration_ms=4000, start_ms=3200), item(media / "tone.flac", duration_ms=200))
         await audio.cue(1, items, at_ns)
         await ear.ended(1)
-        await audio.cue(2, (item(short, duration_ms=4000),), soon(100))
+        await audio.cue(2, (item(short, duration_ms=4000),), soon(250))
         await ear.until(lambda: any(failure.cue == 2 for failure in ear.of(ItemFailed)))
         await audio.stop(2)
     assert [failure.index for failure in ear.of(ItemFailed) if failure.cue == 1] == [0]

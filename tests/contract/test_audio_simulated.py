@@ -44,7 +44,7 @@ async def test_cues_start_at_their_moment(tmp_path: Path, media: Path) -> None:
     wanted = []
     async with driver(box).open() as audio, hearing(audio) as ear:
         for number in range(12):
-            at_ns = soon(150)
+            at_ns = soon(300)
             wanted.append(at_ns)
             await audio.cue(number, (item(media / "tone.flac", duration_ms=200),), at_ns, fade_in_ms=0)
             await ear.ended(number)
@@ -77,7 +77,7 @@ async def test_the_file_is_one_time_line_over_several_workers(tmp_path: Path, me
     first_ns = 0
     for number in (1, 2):
         async with driver(box).open() as audio, hearing(audio) as ear:
-            moments.append(soon(150))
+            moments.append(soon(300))
             await audio.cue(number, (item(media / "tone.flac", duration_ms=200),), moments[-1], fade_in_ms=0)
             await ear.ended(number)
         first_ns = first_ns or listen(box).first_ns
@@ -94,7 +94,7 @@ async def test_the_file_reaches_now_on_probe_and_stays_valid_while_sounding(
 ) -> None:
     box = tmp_path / "box"
     async with driver(box).open() as audio, hearing(audio) as ear:
-        await audio.cue(1, (item(media / "long.flac", duration_ms=4000),), soon(100))
+        await audio.cue(1, (item(media / "long.flac", duration_ms=4000),), soon(250))
         await ear.started(1)
         await asyncio.sleep(0.5)
         heard = listen(box)
@@ -112,7 +112,7 @@ async def test_the_file_reaches_now_on_probe_and_stays_valid_while_sounding(
 async def test_other_zones_have_their_own_file(tmp_path: Path, media: Path) -> None:
     box = tmp_path / "box"
     async with driver(box, zone="market").open() as audio, hearing(audio) as ear:
-        at_ns = soon(100)
+        at_ns = soon(250)
         await audio.cue(1, (item(media / "tone.flac"),), at_ns)
         await ear.ended(1)
     assert listen(box, "speaker-market").first_sound(at_ns - 20 * MS) > 0
@@ -130,7 +130,7 @@ async def test_the_speaker_is_silent_while_the_amplifier_is_off_or_muted(tmp_pat
         driver(box).open() as audio,
         hearing(audio) as ear,
     ):
-        at_ns = soon(150)
+        at_ns = soon(300)
         await audio.cue(1, (item(media / "long.flac", duration_ms=4000),), at_ns)
         await ear.started(1)
         await asyncio.sleep(0.3)
@@ -168,7 +168,7 @@ async def test_a_broken_line_is_silent_though_the_card_plays(tmp_path: Path, med
     box = tmp_path / "box"
     break_it(box, **{fault: True})
     async with driver(box).open() as audio, hearing(audio) as ear:
-        at_ns = soon(100)
+        at_ns = soon(250)
         await audio.cue(1, (item(media / "long.flac"),), at_ns)
         await asyncio.sleep(0.5)
         break_it(box, **{fault: False})
@@ -187,7 +187,7 @@ async def test_a_missing_card(tmp_path: Path, media: Path) -> None:
             raise AssertionError("opened a missing card")
     break_it(box)
     async with driver(box).open() as audio, hearing(audio) as ear:
-        await audio.cue(1, (item(media / "long.flac"),), soon(100))
+        await audio.cue(1, (item(media / "long.flac"),), soon(250))
         await ear.started(1)
         break_it(box, card_missing=True)
         ended = await ear.ended(1)
@@ -200,14 +200,14 @@ async def test_a_missing_card(tmp_path: Path, media: Path) -> None:
         break_it(box)
         await asyncio.sleep(0.2)
         await audio.probe()
-        await audio.cue(3, (item(media / "tone.flac"),), soon(100))
+        await audio.cue(3, (item(media / "tone.flac"),), soon(250))
         assert (await ear.ended(3)).reason is EndReason.FINISHED
 
 
 async def test_a_killed_worker_shows_at_once_and_opening_again_works(tmp_path: Path, media: Path) -> None:
     box = tmp_path / "box"
     async with driver(box).open() as audio, hearing(audio) as ear:
-        await audio.cue(1, (item(media / "long.flac"),), soon(100))
+        await audio.cue(1, (item(media / "long.flac"),), soon(250))
         await ear.started(1)
         killed = time.monotonic()
         os.kill(pid_of(audio), signal.SIGKILL)
@@ -220,7 +220,7 @@ async def test_a_killed_worker_shows_at_once_and_opening_again_works(tmp_path: P
     begun = time.monotonic()
     async with driver(box).open() as audio, hearing(audio) as ear:
         assert time.monotonic() - begun < 2
-        await audio.cue(3, (item(media / "tone.flac"),), soon(100))
+        await audio.cue(3, (item(media / "tone.flac"),), soon(250))
         assert (await ear.ended(3)).reason is EndReason.FINISHED
 
 
@@ -242,7 +242,7 @@ async def test_a_worker_that_hangs_while_playing_is_replaced_unasked(
     box = tmp_path / "box"
     async with driver(box).open() as audio, hearing(audio) as ear:
         pid = pid_of(audio)
-        await audio.cue(1, (item(media / "long.flac"),), soon(100))
+        await audio.cue(1, (item(media / "long.flac"),), soon(250))
         await ear.started(1)
         begun = time.monotonic()
         if how == "stopped":
@@ -254,7 +254,7 @@ async def test_a_worker_that_hangs_while_playing_is_replaced_unasked(
     assert not Path(f"/proc/{pid}").exists()
     break_it(box)
     async with driver(box).open() as audio, hearing(audio) as ear:
-        await audio.cue(2, (item(media / "tone.flac"),), soon(100))
+        await audio.cue(2, (item(media / "tone.flac"),), soon(250))
         assert (await ear.ended(2)).reason is EndReason.FINISHED
 
 
@@ -312,7 +312,7 @@ async def test_the_worker_is_light(tmp_path: Path, media: Path) -> None:
     async with driver(tmp_path / "box").open() as audio, hearing(audio) as ear:
         pid = pid_of(audio)
         assert memory_mb() < 32
-        await audio.cue(1, (item(media / "long.flac", start_ms=1000),), soon(100))
+        await audio.cue(1, (item(media / "long.flac", start_ms=1000),), soon(250))
         await ear.started(1)
         await asyncio.sleep(0.5)
         assert memory_mb() < 45
@@ -340,7 +340,7 @@ async def test_seeks_in_other_formats_land_nearby(tmp_path: Path, media: Path) -
     for number, form in enumerate(("wav", "mp3", "opus")):
         path = convert(marked, tmp_path / f"marked.{form}")
         async with driver(box).open() as audio, hearing(audio) as ear:
-            at_ns = soon(150)
+            at_ns = soon(300)
             await audio.cue(number, (item(path, start_ms=1500, duration_ms=3000),), at_ns)
             await asyncio.sleep(0.9)
             await audio.stop(number)

@@ -538,6 +538,17 @@ async def test_box_paired_while_running_connects(broker: Broker, server: FakeSer
         await until(lambda: box.status.mqtt is LinkState.NOT_ENROLLED)
 
 
+async def test_source_stopped_at_any_moment_stops(broker: Broker, server: FakeServer) -> None:
+    draw = random.Random(1)
+    failing = MemoryInbox()
+    failing.failure = StoreError("disk full")
+    await say(broker, topics.down(DEVICE, "desired"), b"order", retain=True)
+    for _ in range(40):
+        async with asyncio.timeout(10), a_box(server, inbox=failing) as box:
+            await asyncio.sleep(draw.uniform(0, 0.15))
+            box.outbox.put(Row("r", "event", b"{}"))
+
+
 # fetching and enrolment
 
 

@@ -35,6 +35,9 @@ from agent.wire.schedule import read_schedule
 from agent.wire.topics import down, up
 from agent.wire.ulid import new_ulid
 from server.app import Settings, running
+from server.broker.link import Message
+from server.intake import Intake
+from server.problems import StoreFailedError
 from server.signing import Station
 
 pytestmark = pytest.mark.timeout(120)
@@ -600,6 +603,33 @@ async def test_a_report_is_kept_once_and_its_receipt_comes_with_the_heartbeat(tm
             return events if len(events) > 1 else None
 
         assert sorted(one["detail"] for one in await until(both)) == ["hai", "một"]
+
+
+async def test_a_report_that_could_not_be_stored_is_delivered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Acknowledged only after the durable insert: a full disk loses nothing."""
+    keep = Intake.keep
+    failures = 2
+
+    async def fails_at_first(self: Intake, batch: list[Message]) -> None:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise StoreFailedError("disk full")
+        await keep(self, batch)
+
+    monkeypatch.setattr(Intake, "keep", fails_at_first)
+    async with a_server(tmp_path) as bench:
+        box = await bench.enrol()
+        async with bench.mqtt(box) as client:
+            await bench.report(box, client, "event", an_event("kept"))
+
+        async def events() -> Any:
+            return (await bench.call("GET", f"/api/v1/boxes/{box.device}/events"))["events"]
+
+        assert [one["detail"] for one in await until(events)] == ["kept"]
+        assert failures == 0
 
 
 async def test_watchers_hear_reports_as_they_arrive(tmp_path: Path) -> None:

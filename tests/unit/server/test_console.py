@@ -76,6 +76,7 @@ def a_box(*, confirmed_sha: str = SHA, issues: tuple[IssueReport, ...] = (), onl
             NOW + timedelta(days=30),
         ),
         last_airing=a_report(),
+        titles={"ban-tin": "Bản tin sáng thứ hai"},
     )
 
 
@@ -91,7 +92,9 @@ def test_the_page_says_what_is_on_air_and_what_was_heard() -> None:
         "✔ đã nhận đúng lịch",
         "đang có tiếng, −18,3 dBFS",
         "17:10:00",
-        "05:00:00.2 (+0,2 s)",
+        "Bản tin sáng thứ hai",
+        "chieu",
+        "05:00:00,2 (+0,2 s)",
         f"✔ {say('verdict.heard')}",
         "✔ không có lỗi",
     ):
