@@ -100,7 +100,9 @@ async def supervise(
     while True:
         began = clock.monotonic()
         try:
-            await service.run()
+            # In a task of its own: on Python 3.11 and 3.12 a failing TaskGroup inside `run` leaves its
+            # cancellation count on the task it ran in, which would look like a stop below.
+            await asyncio.create_task(service.run(), name=service.name)
             raise RuntimeError(f"service {service.name} returned although nobody stopped it")  # noqa: TRY301
         except Exception as error:
             task = asyncio.current_task()

@@ -7,8 +7,11 @@ verdict is `heard`. Everything runs on loopback and is gone at the end.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import math
 import os
+import shutil
 import struct
 import sys
 import time
@@ -44,6 +47,7 @@ CIVIL = ZoneInfo("Asia/Ho_Chi_Minh")
 SCHEDULE = "demo"
 BOX_NAME = "Nhà văn hoá thôn Một"
 NOTHING = "—"
+PICTURE = "board-on-air.png"
 OVERALL_S = 180.0  # beside the wait for the airing and its own length
 ENGLISH = os.environ.get("DEMO_LANG") == "en"
 DIM, PLAIN = ("\033[2m", "\033[0m") if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ("", "")
@@ -159,7 +163,12 @@ class Demo:
         )
         if "on_air" in self._seen:
             tell("on_air", title=title)
-        record = step("as-run record on the server", self._length_s + 30, lambda seen: seen.get("asrun"))
+
+        def record_or_picture(seen: dict[str, Report]) -> Report | None:
+            keep_picture(self._rig.folder, title)
+            return seen.get("asrun")
+
+        record = step("as-run record on the server", self._length_s + 30, record_or_picture)
         tell("finished")
         return record
 
@@ -173,6 +182,17 @@ class Demo:
             if kind in {"order_refused", "schedule_refused"}:
                 raise RigError(f"the box reports {kind}: {report.get('code')} {report.get('detail')}")
         self._seen[kind] = report
+
+
+def keep_picture(folder: Path, title: str) -> None:
+    """Copy the board's picture while it shows the title; at the end the board goes dark, as it should."""
+    kept = folder / PICTURE
+    if kept.exists():
+        return
+    with contextlib.suppress(OSError, ValueError, IndexError):  # nothing shown yet, or half a line
+        last = (folder / "box" / "board.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+        if json.loads(last)["label"] == title:
+            shutil.copyfile(folder / "box" / "board.png", kept)
 
 
 def _online(api: Api) -> str | None:
@@ -199,12 +219,15 @@ def proof(record: Report) -> list[tuple[str, str]]:
     first = datetime.fromisoformat(record["first_sound"]) if record.get("first_sound") else None
 
     def clock(moment: datetime | None) -> str:
-        return NOTHING if moment is None else moment.astimezone(CIVIL).strftime("%H:%M:%S.%f")[:-3]
+        if moment is None:
+            return NOTHING
+        rounded = moment.astimezone(CIVIL) + timedelta(microseconds=500)
+        return rounded.strftime("%H:%M:%S.%f")[:-3]
 
     def level(key: str) -> str:
         return NOTHING if record.get(key) is None else f"{record[key]:.1f} dBFS"
 
-    error_ms = NOTHING if first is None else f"{(first - planned) / timedelta(milliseconds=1):+.1f} ms"
+    error_ms = NOTHING if first is None else f"{(first - planned) / timedelta(milliseconds=1):+.2f} ms"
     verdict = say(f"verdict.{record['verdict']}")
     reason = f" ({say('missed.' + record['missed'])})" if record.get("missed") else ""
     return [
@@ -223,9 +246,9 @@ def show(record: Report, folder: Path) -> None:
         english = f"  {DIM}{say(f'demo.{key}', 'en')}{PLAIN}" if ENGLISH else ""
         print(f"  {say(f'demo.{key}'):<26}{value}{english}")
     print(f"\n{say('demo.files')}")
-    for name in ("speaker.wav", "board.png"):
-        if (folder / "box" / name).exists():
-            print(f"  {folder / 'box' / name}")
+    for path in (folder / "box" / "speaker.wav", folder / PICTURE, folder / "box" / "amplifier.jsonl"):
+        if path.exists():
+            print(f"  {path}")
     print(flush=True)
 
 

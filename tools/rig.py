@@ -24,6 +24,7 @@ T = TypeVar("T")
 TOP = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 MARK = ".tieng-lang-demo"
+STATION = "Đài truyền thanh xã Mẫu"
 STOP_S = 8.0
 LOG_LINES = 15
 

@@ -18,10 +18,12 @@ from agent.app.tasks import (
     PLANNED_UNTIL_KEY,
     Bookkeeper,
     IdentityWatch,
+    LinkFaults,
     MediaArrivals,
     MediaCheck,
     PairedDesk,
     Screens,
+    UplinkWatch,
     WantedMedia,
 )
 from agent.app.view import BoxView
@@ -233,7 +235,11 @@ class Box:
             WantedMedia(self.schedules.in_force, self._wanted, self.clock),
             MediaCheck(self.schedules.in_force, self.media, self.clock),
             self.content,
-            MediaArrivals(self.content.progress, self.station, self.reports.holdings_changed),
+            MediaArrivals(
+                self.content.progress, self.station, self.reports.holdings_changed, self.events.put
+            ),
+            LinkFaults(self.source.status, self.issues, self.clock),
+            UplinkWatch(self.sensors.uplink.read, self._network_changed, self.clock),
             self.reports,
             self.health,
             self.books,
@@ -400,10 +406,17 @@ class Box:
             self.screens.set_station(in_force.schedule.station)
         self.reports.holdings_changed()
 
+    def _network_changed(self) -> None:
+        self.source.network_changed()
+        self.content.network_changed()
+
     async def _on_air(self, zone: ZoneId, airing: Airing, begins: bool) -> None:
         self.screens.on_air(zone, airing, begins=begins)
         kind = EventType.ON_AIR if begins else EventType.OFF_AIR
         self.events.put(kind, airing.id, zone, airing.programme.title)
+        if not begins:
+            for item in airing.programme.items:
+                await self.media.used(item.media.sha256)
 
 
 class _Following(Generic[T]):

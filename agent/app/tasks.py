@@ -14,16 +14,21 @@ from agent.content.keeper import ContentProgress, Wanted
 from agent.content.schedule_keeper import InForce
 from agent.content.store import MediaStore
 from agent.errors import AgentError, ContentError, StoreError
+from agent.health.issues import IssueBook
 from agent.latest import Latest
 from agent.model.bulletin import ClockTrust
+from agent.model.issue import Fault
 from agent.model.schedule import Airing
 from agent.model.text import Language, say
 from agent.playout.station import Station
 from agent.signage.engine import Screen
+from agent.source.api import LinkState, SourceStatus
 from agent.source.identity import Identity, load_identity
 from agent.store.state import Json
 from agent.store.store import Store
 from agent.trust.desk import TIME_FLOOR_KEY, OrderDesk
+from agent.wire.reports import EventType
+from drivers.api import Bearer, DriverError, UplinkState
 
 logger = logging.getLogger(__name__)
 
@@ -227,21 +232,89 @@ class Screens:
 
 
 class MediaArrivals:
-    """Lets the zones plan again, and the reports tell, when files have arrived or been evicted."""
+    """Lets the zones plan again, and tells upstream, when files have arrived, failed or been evicted."""
 
     name = "media arrivals"
 
     def __init__(
-        self, progress: Latest[ContentProgress], station: Station, on_change: Callable[[], None]
+        self,
+        progress: Latest[ContentProgress],
+        station: Station,
+        on_change: Callable[[], None],
+        tell: Callable[[EventType, str, str, str], None],
     ) -> None:
         self._progress = progress
         self._station = station
         self._on_change = on_change
+        self._tell = tell
 
     async def run(self) -> None:
-        before: tuple[int, int] | None = None
+        before = ContentProgress()
         async for now in self._progress.follow():
-            if (now.held, now.wanted) != before:
-                before = (now.held, now.wanted)
+            if (now.held, now.wanted) != (before.held, before.wanted):
                 self._station.touch()
                 self._on_change()
+                if now.held == now.wanted > 0:
+                    self._tell(EventType.MEDIA_READY, "", "", f"{now.held} files")
+            for sha256, code, detail in set(now.failures) - set(before.failures):
+                if code != "link":  # a lost link is told once, by the source
+                    self._tell(EventType.MEDIA_FAILED, sha256, code, detail)
+            before = now
+
+
+class LinkFaults:
+    """Turns the state of the link into the faults a person can act on."""
+
+    name = "link faults"
+    PATIENCE_S = 60.0
+
+    def __init__(self, status: Latest[SourceStatus], issues: IssueBook, clock: Clock) -> None:
+        self._status = status
+        self._issues = issues
+        self._clock = clock
+
+    async def run(self) -> None:
+        lost_s: float | None = None
+        while True:
+            now = self._status.value
+            error = now.mqtt_error or now.http_error
+            detail = f"{error.code}: {error.detail}" if error else ""
+            paired = now.mqtt is not LinkState.NOT_ENROLLED
+            if now.reachable or not paired:
+                lost_s = None
+            elif lost_s is None:
+                lost_s = self._clock.monotonic()
+            lost = lost_s is not None and self._clock.monotonic() - lost_s >= self.PATIENCE_S
+            self._issues.put(
+                Fault.SERVER_UNREACHABLE, lost and now.mqtt is not LinkState.REFUSED, detail=detail
+            )
+            self._issues.put(Fault.SERVER_REFUSED, now.mqtt is LinkState.REFUSED, "login", detail)
+            if self._status.value == now:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(10.0 if lost_s is not None and not lost else 3600.0):
+                        await self._status.changed()
+
+
+class UplinkWatch:
+    """Notices another bearer or data coming back, so that nobody waits out a pause for nothing."""
+
+    name = "uplink watch"
+    EVERY_S = 2.0
+
+    def __init__(self, read: Callable[[], UplinkState], changed: Callable[[], None], clock: Clock) -> None:
+        self._read = read
+        self._changed = changed
+        self._clock = clock
+
+    async def run(self) -> None:
+        before: tuple[Bearer, bool | None] | None = None
+        while True:
+            try:
+                seen = self._read()
+            except DriverError:
+                seen = UplinkState(Bearer.NONE, None, None)
+            now = (seen.bearer, seen.data)
+            if before is not None and now != before and now[0] is not Bearer.NONE:
+                self._changed()
+            before = now
+            await self._clock.sleep(self.EVERY_S)

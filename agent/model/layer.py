@@ -90,6 +90,7 @@ class Layer:
     _irregular: list[tuple[Rule, Entry]] = field(default_factory=list)
     _fixed: list[Hit] = field(default_factory=list)
     _end_day: int = 0
+    _irregular_end: int = 0
     _years: OrderedDict[int, _Block] = field(default_factory=OrderedDict)
     _months: OrderedDict[int, _Block] = field(default_factory=OrderedDict)
     _days: OrderedDict[int, list[Hit]] = field(default_factory=OrderedDict)
@@ -105,7 +106,7 @@ class Layer:
 
     def add_irregular(self, rule: Rule, entry: Entry) -> None:
         self._irregular.append((rule, entry))
-        self._end_day = max(self._end_day, entry.last_day)
+        self._irregular_end = max(self._irregular_end, entry.last_day)
 
     def add_fixed(self, entry: Entry, civil: int) -> None:
         if (hit := self._hit(entry, civil)) is not None:
@@ -130,8 +131,9 @@ class Layer:
             return best
         if not (self._rows or self._irregular) or low >= self.zone.start_of(_LAST_DAY):
             return best
-        found = [hit for hit in (best, self._first_daily(low, best), self._first_irregular(low, best)) if hit]
-        return min(found, default=None)
+        # Each search is bounded by what the one before it found.
+        best = _earlier(best, self._first_daily(low, best))
+        return _earlier(best, self._first_irregular(low, best))
 
     def within(self, low: int, high: int) -> list[Hit]:
         """All hits with `low <= start < high`, sorted."""
@@ -140,11 +142,11 @@ class Layer:
             low = max(low, self.zone.start_of(_FIRST_DAY))
             high = min(high, self.zone.start_of(_LAST_DAY))
             if low < high:
-                first, last = self.zone.day_of(low), min(self.zone.day_of(high - 1), self._end_day + 1)
-                for day in range(first, last + 1):
+                first, last = self.zone.day_of(low), self.zone.day_of(high - 1)
+                for day in range(first, min(last, self._end_day + 1) + 1):
                     hits += self._daily_within(day, low, high)
-                if self._irregular:
-                    for month in range(_month_of(first), _month_of(max(first, last)) + 1):
+                if first <= self._irregular_end + 1:
+                    for month in range(_month_of(first), _month_of(last) + 1):
                         block = self._irregular_month(month)
                         hits += block[bisect_left(block, (low,)) : bisect_left(block, (high,))]
         hits.sort()
@@ -283,6 +285,8 @@ class Layer:
         low, high = self.zone.start_of(first), self.zone.start_of(end)
         hits = []
         for rule, entry in self._irregular:
+            if entry.last_day < first or entry.first_day > end:
+                continue
             for civil in rule.expand((first - 1) * DAY_S, (end + 1) * DAY_S):
                 hit = self._hit(entry, civil)
                 if hit is not None and low <= hit[0] < high:
@@ -317,6 +321,12 @@ def _narrow(year: _Block, first: int, end: int, rows: list[Row]) -> _Block:
         merged |= int.from_bytes(year.masks[pattern][begin:stop], "little")
     shown = bytes(begin) + merged.to_bytes(stop - begin, "little")
     return _Block(year.january, kept, year.masks, [row[0] for row in kept], shown)
+
+
+def _earlier(one: Hit | None, other: Hit | None) -> Hit | None:
+    if one is None or other is None:
+        return one or other
+    return min(one, other)
 
 
 def _month_of(day: int) -> int:

@@ -7,10 +7,10 @@ only the speed. Fractions of a second in starts are dropped, as in airing ids.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
-from agent.model.bulletin import BulletinClass
+from agent.model.bulletin import BulletinClass, ZoneId
 from agent.model.civil import CivilZone, civil_seconds, epoch_seconds, from_epoch
 from agent.model.layer import FAR, Entry, Hit, Layer
 from agent.model.recurrence import Rule, start_seconds
@@ -50,13 +50,20 @@ class Timetable:
 
     Args:
         schedule: as read from the wire.
+        zones: leave out programmes that sound in none of these, once checked; None keeps all.
         checked_at: a moment (aware) near which questions are expected; its month is prepared at once.
 
     Raises:
         ScheduleError: a rule is impossible or not supported, or a limit of this module is passed.
     """
 
-    def __init__(self, schedule: Schedule, *, checked_at: datetime | None = None) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        *,
+        checked_at: datetime | None = None,
+        zones: Collection[ZoneId] | None = None,
+    ) -> None:
         self.schedule = schedule
         self._programmes = schedule.programmes
         self._durations_us = [one.duration // timedelta(microseconds=1) for one in schedule.programmes]
@@ -64,7 +71,7 @@ class Timetable:
             zone = CivilZone(schedule.timezone)
         except (KeyError, ValueError, OSError) as error:
             raise ScheduleError("timezone", "is not an IANA time zone such as Asia/Ho_Chi_Minh") from error
-        self._layers = _Builder(schedule, zone, self._durations_us).build()
+        self._layers = _Builder(schedule, zone, self._durations_us).build(zones)
         if checked_at is not None:
             self.next(checked_at)
             self.active(checked_at)
@@ -131,10 +138,11 @@ class _Builder:
         self._schedule = schedule
         self._durations_us = durations_us
         self._layers = [Layer(zone, longest) for longest in _LAYERS_US]
+        self._elsewhere = Layer(zone, _LAYERS_US[-1])
         self._daily = 0
         self._irregular = 0
 
-    def build(self) -> list[Layer]:
+    def build(self, zones: Collection[ZoneId] | None) -> list[Layer]:
         seen: set[str] = set()
         for index, programme in enumerate(self._schedule.programmes):
             field = f"programmes[{index}]"
@@ -145,6 +153,8 @@ class _Builder:
             if duration_us > _LAYERS_US[-1]:
                 raise ScheduleError(f"{field}.items", f"last longer than {MAX_PROGRAMME}")
             layer = next(one for one in self._layers if duration_us <= one.longest_us)
+            if zones is not None and programme.zones and not any(one in zones for one in programme.zones):
+                layer = self._elsewhere
             for number, recurrence in enumerate(programme.recurrences):
                 self._add(layer, index, programme, recurrence, f"{field}.recurrences[{number}]")
         for layer in self._layers:

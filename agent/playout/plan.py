@@ -251,9 +251,9 @@ def _zone_plan(view: _View, zone: ZoneId, active: list[Airing], coming: Airing |
 
 
 def _next_by_zone(timetable: Timetable, zones: tuple[ZoneId, ...], now: datetime) -> dict[ZoneId, Airing]:
-    """The next airing of each zone, if it is among the next few hundred of the box."""
+    """The next airing of each zone, if it is within 400 days and among the box's next `_MAX_NEXT_READ`."""
     found: dict[ZoneId, Airing] = {}
-    far = now + timedelta(days=366 * 50)
+    far = now + timedelta(days=400)
     for airing in timetable.between(now + _MICROSECOND, far, _MAX_NEXT_READ):
         for zone in airing.programme.zones or zones:
             if zone in zones:

@@ -235,6 +235,8 @@ def _message(body: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     text = said.get("message") if isinstance(said, dict) else None
+    if isinstance(text, dict):  # the server says it in several languages
+        text = text.get("vi") or text.get("en")
     return " ".join(text.split())[:MAX_MESSAGE_CHARS] if isinstance(text, str) else ""
 
 

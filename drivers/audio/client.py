@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any, cast
+from typing import Any
 
 from drivers.api import (
     AudioEvent,
@@ -101,6 +101,7 @@ class WorkerClient:
         self._ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._control: asyncio.Transport | None = None
         self._process: asyncio.SubprocessTransport | None = None
+        self._output: _Process | None = None
         self._handle = -1  # pidfd: asyncio's own kill() would take the exit status from its child watcher
         self._in_force: set[int] = set()
         self._look: asyncio.TimerHandle | None = None
@@ -257,13 +258,13 @@ class WorkerClient:
 
     # --- life ----------------------------------------------------------------------------------------
 
-    async def run(self, options: dict[str, Any], environment: dict[str, str]) -> _Process:
+    async def run(self, options: dict[str, Any], environment: dict[str, str]) -> None:
         """Spawn the worker and wait until it is ready; raises DeviceUnavailableError."""
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         try:
             ours.setblocking(False)
-            transport, protocol = await loop.subprocess_exec(
+            transport, self._output = await loop.subprocess_exec(
                 lambda: _Process(self),
                 sys.executable,
                 *("-P", "-m", "drivers.audio.worker", str(theirs.fileno()), str(os.getpid())),
@@ -296,11 +297,10 @@ class WorkerClient:
         if answer["ev"] != "ready":
             raise DeviceUnavailableError(f"{self._name}: {answer['detail']}")
         self.network = str(answer["network"])
-        return protocol
 
     async def end(self) -> None:
         """Silence, then the end of the process: asked first, killed after a second."""
-        exited = None if self._process is None else cast("_Process", self._process.get_protocol()).exited
+        exited = None if self._output is None else self._output.exited
         try:
             if exited is not None and self._lost is None:
                 self._send({"op": "quit", "id": -1})

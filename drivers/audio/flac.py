@@ -16,8 +16,8 @@ _WINDOW_BYTES = 32 * 1024
 _HEADER_MAX_BYTES = 16
 _LAST_BLOCK = 0x80
 _METADATA_BLOCKS_MAX = 1000
-# libvlc's packetizer looks 16 bytes ahead before it believes a frame. Digital silence makes frames of 13 bytes,
-# so a file that ends with it would lose up to 0.4 s; these bytes behind the last frame are never decoded.
+# libvlc's packetizer looks 16 bytes ahead before it believes a frame. Digital silence makes frames of 13
+# bytes, so a file that ends with it would lose up to 0.4 s. These bytes behind it are never decoded.
 _PADDING = bytes(64)
 
 

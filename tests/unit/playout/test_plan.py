@@ -96,7 +96,10 @@ def test_start_is_included_and_end_is_not():
 @pytest.mark.parametrize(
     ("winner", "loser"),
     [
-        (five_minutes("z", bulletin_class=PRIORITY, level=SourceLevel.HAMLET), five_minutes("a", level=SourceLevel.CENTRAL)),
+        (
+            five_minutes("z", bulletin_class=PRIORITY, level=SourceLevel.HAMLET),
+            five_minutes("a", level=SourceLevel.CENTRAL),
+        ),
         (five_minutes("z", level=SourceLevel.CENTRAL), five_minutes("a", level=SourceLevel.PROVINCE)),
         (five_minutes("z", level=SourceLevel.COMMUNE), five_minutes("a", level=SourceLevel.HAMLET)),
         (
@@ -125,7 +128,9 @@ def test_the_preempted_programme_comes_back_where_the_clock_is():
 
 
 def test_zones_are_planned_apart():
-    told = at(a_state(five_minutes("a", zones=("square",)), five_minutes("b", zones=("market", "elsewhere"))), FIVE)
+    told = at(
+        a_state(five_minutes("a", zones=("square",)), five_minutes("b", zones=("market", "elsewhere"))), FIVE
+    )
     assert (on_air(told, SQUARE), on_air(told, MARKET)) == ("a", "b")
 
 
@@ -192,7 +197,9 @@ def test_a_dead_output_silences_its_zone_only():
         ({}, ClockTrust.RTC, None),
     ],
 )
-def test_what_would_block_the_next_is_known_before(changes: dict[str, Any], trust: ClockTrust, reason: Reason | None):
+def test_what_would_block_the_next_is_known_before(
+    changes: dict[str, Any], trust: ClockTrust, reason: Reason | None
+):
     told = at(a_state(five_minutes("a"), **changes), FIVE - 30 * MINUTE, trust)
     assert told.zones[SQUARE].next_blocked is reason
     assert told.look_again == (FIVE if reason is None else FIVE - 29 * MINUTE)
@@ -225,7 +232,9 @@ def reasons(told: Plan) -> dict[tuple[str, str], MissedReason]:
         ({"audio_ok": {SQUARE: False, MARKET: False}}, ClockTrust.RTC, MissedReason.AUDIO),
     ],
 )
-def test_an_airing_over_without_a_record_is_missed(changes: dict[str, Any], trust: ClockTrust, reason: MissedReason):
+def test_an_airing_over_without_a_record_is_missed(
+    changes: dict[str, Any], trust: ClockTrust, reason: MissedReason
+):
     state = a_state(five_minutes("a"), **changes)
     assert at(state, END - timedelta(microseconds=1), trust).missed == ()
     assert reasons(at(state, END, trust)) == {("a", SQUARE): reason, ("a", MARKET): reason}
@@ -266,7 +275,9 @@ def test_a_schedule_that_came_while_an_airing_was_due_promised_the_rest():
 
 
 def test_airings_of_more_than_36_hours_ago_are_not_told():
-    state = a_state(five_minutes("a"), planned_until=FIVE - timedelta(days=20), in_force_since=FIVE - timedelta(days=20))
+    state = a_state(
+        five_minutes("a"), planned_until=FIVE - timedelta(days=20), in_force_since=FIVE - timedelta(days=20)
+    )
     told = at(state, FIVE - MINUTE)
     assert {one.airing.start for one in told.missed} == {FIVE - timedelta(days=1)}
 

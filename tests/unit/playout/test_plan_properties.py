@@ -21,7 +21,12 @@ TIMEZONE = "Asia/Ho_Chi_Minh"
 
 # Midnight in Vietnam, a leap day and the ends of months lie in here.
 civil = st.sampled_from(
-    [datetime(2028, 2, 28, 23, 50), datetime(2028, 2, 29), datetime(2028, 2, 29, 23, 59), datetime(2028, 3, 1)]
+    [
+        datetime(2028, 2, 28, 23, 50),
+        datetime(2028, 2, 29),
+        datetime(2028, 2, 29, 23, 59),
+        datetime(2028, 3, 1),
+    ]
 ) | st.datetimes(datetime(2028, 2, 28), datetime(2028, 3, 2)).map(lambda one: one.replace(microsecond=0))
 moments = st.datetimes(datetime(2028, 2, 27), datetime(2028, 3, 3), timezones=st.just(UTC))
 rules = st.sampled_from(
@@ -34,7 +39,9 @@ def programmes(draw: st.DrawFn, name: str) -> Programme:
     return a_programme(
         name,
         Recurrence(draw(civil), draw(rules)),
-        durations_ms=draw(st.lists(st.sampled_from([1, 999, 60_000, 1_800_000, 7_200_001]), min_size=1, max_size=4)),
+        durations_ms=draw(
+            st.lists(st.sampled_from([1, 999, 60_000, 1_800_000, 7_200_001]), min_size=1, max_size=4)
+        ),
         bulletin_class=draw(st.sampled_from([BulletinClass.NORMAL, BulletinClass.PRIORITY])),
         level=draw(st.sampled_from(list(SourceLevel))),
         zones=draw(st.sampled_from([(), ("square",), ("market",), ("square", "market"), ("other",)])),
@@ -107,7 +114,9 @@ def test_the_same_question_gets_the_same_answer(state, now, trust):
 @given(st.lists(civil, min_size=1, max_size=4), st.lists(rules, min_size=4, max_size=4), st.integers(1, 3))
 def test_stepping_by_look_again_hears_or_misses_every_airing_once(starts, chosen, minutes):
     listed = [
-        a_programme(f"p{n}", Recurrence(start, chosen[n]), durations_ms=(minutes * 60_000,), zones=("square",))
+        a_programme(
+            f"p{n}", Recurrence(start, chosen[n]), durations_ms=(minutes * 60_000,), zones=("square",)
+        )
         for n, start in enumerate(starts)
     ]
     timetable = Timetable(a_schedule(*listed, timezone=TIMEZONE))
