@@ -19,6 +19,15 @@ class ApiError(Exception):
     """The server declined or did not answer."""
 
 
+def _words(body: bytes) -> str:
+    """What the server says to a person, in Vietnamese; else the bytes as they are."""
+    try:
+        answer = json.loads(body)
+        return f"{answer['message']['vi']} {answer.get('field') or ''}".rstrip()
+    except (ValueError, KeyError, TypeError):
+        return body.decode(errors="replace")[:300]
+
+
 class Api:
     """One operator's access to one server."""
 
@@ -54,8 +63,8 @@ class Api:
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             with error:
-                said = error.read(2000).decode(errors="replace")
-            raise ApiError(f"{method} {path}: {error.code} {said}") from error
+                said = error.read(10_000)
+            raise ApiError(f"{method} {path}: {error.code} {_words(said)}") from error
         except (OSError, ValueError) as error:  # no connection, a cut one, not JSON
             raise ApiError(f"{method} {path}: {error}") from error
 

@@ -151,10 +151,10 @@ class Box:
         self.station = Station(
             tuple(ZoneId(zone.id) for zone in config.zones),
             self.clock,
-            known.begun,
-            known.finished,
-            known.planned_until,
-            HeldMedia(self.media),
+            begun=known.begun,
+            finished=known.finished,
+            planned_until=known.planned_until,
+            held=HeldMedia(self.media),
         )
         self.missed = MissedKeeper(self.station, AiringRecords(store, self.clock), self.clock)
         self.screens = Screens(self._screen, config.box.name, config.box.language)

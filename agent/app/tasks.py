@@ -285,10 +285,9 @@ class LinkFaults:
             elif lost_s is None:
                 lost_s = self._clock.monotonic()
             lost = lost_s is not None and self._clock.monotonic() - lost_s >= self.PATIENCE_S
-            self._issues.put(
-                Fault.SERVER_UNREACHABLE, lost and now.mqtt is not LinkState.REFUSED, detail=detail
-            )
-            self._issues.put(Fault.SERVER_REFUSED, now.mqtt is LinkState.REFUSED, "login", detail)
+            refused = now.mqtt is LinkState.REFUSED
+            self._issues.put(Fault.SERVER_UNREACHABLE, lost and not refused, detail=detail)
+            self._issues.put(Fault.SERVER_REFUSED, refused, "login", detail)
             if self._status.value == now:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(10.0 if lost_s is not None and not lost else 3600.0):

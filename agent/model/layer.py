@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 
+from agent.model.bulletin import ZoneId
 from agent.model.civil import DAY_S, EPOCH_DAY, CivilZone
 from agent.model.recurrence import FIRST_YEAR, LAST_YEAR, DayPattern, Rule
 
@@ -81,10 +82,15 @@ class _Block:
 
 @dataclass(slots=True)
 class Layer:
-    """Starts of programmes that last at most `longest_us` microseconds."""
+    """Starts of programmes that last at most `longest_us` microseconds and sound in one place.
+
+    Attributes:
+        where: the loudspeaker zone they sound in; None for programmes that sound everywhere.
+    """
 
     zone: CivilZone
     longest_us: int
+    where: ZoneId | None = None
     _rows: list[Row] = field(default_factory=list)
     _patterns: dict[DayPattern, int] = field(default_factory=dict)
     _irregular: list[tuple[Rule, Entry]] = field(default_factory=list)

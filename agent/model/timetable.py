@@ -50,7 +50,8 @@ class Timetable:
 
     Args:
         schedule: as read from the wire.
-        zones: leave out programmes that sound in none of these, once checked; None keeps all.
+        zones: the zones of this box; programmes that sound in none of these are checked and left out.
+            None keeps all; every zone named then costs a little in each question.
         checked_at: a moment (aware) near which questions are expected; its month is prepared at once.
 
     Raises:
@@ -90,10 +91,14 @@ class Timetable:
             )
         return tuple(self._airing(hit) for hit in sorted(hits, key=lambda hit: (hit[1], hit[0], hit[2])))
 
-    def next(self, after: datetime) -> Airing | None:
-        """The earliest airing with start > after; of several at once, by class, then programme id."""
-        low = epoch_seconds(after) + 1
-        best = self._first(low)
+    def next(self, after: datetime, zone: ZoneId | None = None) -> Airing | None:
+        """The earliest airing with start > after; of several at once, by class, then programme id.
+
+        Args:
+            after: aware moment.
+            zone: only programmes that sound there; None for any.
+        """
+        best = self._first(epoch_seconds(after) + 1, zone)
         return None if best is None else self._airing(best)
 
     def between(self, start: datetime, end: datetime, limit: int | None = None) -> Iterator[Airing]:
@@ -119,8 +124,14 @@ class Timetable:
                     return
                 low = ahead[0]
 
-    def _first(self, low: int) -> Hit | None:
-        return min((hit for layer in self._layers if (hit := layer.first(low)) is not None), default=None)
+    def _first(self, low: int, zone: ZoneId | None = None) -> Hit | None:
+        best: Hit | None = None
+        for layer in self._layers:
+            if zone is None or layer.where is None or layer.where == zone:
+                hit = layer.first(low)
+                if hit is not None and (best is None or hit < best):
+                    best = hit
+        return best
 
     def _airing(self, hit: Hit) -> Airing:
         return Airing(self._programmes[hit[3]], from_epoch(hit[0]))
@@ -137,8 +148,8 @@ class _Builder:
     def __init__(self, schedule: Schedule, zone: CivilZone, durations_us: list[int]) -> None:
         self._schedule = schedule
         self._durations_us = durations_us
-        self._layers = [Layer(zone, longest) for longest in _LAYERS_US]
-        self._elsewhere = Layer(zone, _LAYERS_US[-1])
+        self._zone = zone
+        self._layers: dict[tuple[int, ZoneId | None], Layer] = {}
         self._daily = 0
         self._irregular = 0
 
@@ -152,16 +163,26 @@ class _Builder:
             duration_us = self._durations_us[index]
             if duration_us > _LAYERS_US[-1]:
                 raise ScheduleError(f"{field}.items", f"last longer than {MAX_PROGRAMME}")
-            layer = next(one for one in self._layers if duration_us <= one.longest_us)
-            if zones is not None and programme.zones and not any(one in zones for one in programme.zones):
-                layer = self._elsewhere
+            longest_us = next(one for one in _LAYERS_US if duration_us <= one)
+            places = [one for one in dict.fromkeys(programme.zones) if zones is None or one in zones]
+            layers = [self._layer(longest_us, one) for one in (places if programme.zones else [None])]
             for number, recurrence in enumerate(programme.recurrences):
-                self._add(layer, index, programme, recurrence, f"{field}.recurrences[{number}]")
-        for layer in self._layers:
+                self._add(layers, index, programme, recurrence, f"{field}.recurrences[{number}]")
+        kept = [layer for layer in self._layers.values() if not layer.empty]
+        for layer in kept:
             layer.freeze()
-        return [layer for layer in self._layers if not layer.empty]
+        return kept
 
-    def _add(self, layer: Layer, index: int, programme: Programme, when: Recurrence, field: str) -> None:
+    def _layer(self, longest_us: int, where: ZoneId | None) -> Layer:
+        key = (longest_us, where)
+        if key not in self._layers:
+            self._layers[key] = Layer(self._zone, longest_us, where)
+        return self._layers[key]
+
+    def _add(
+        self, layers: list[Layer], index: int, programme: Programme, when: Recurrence, field: str
+    ) -> None:
+        """Check a recurrence, then put it into each of `layers`."""
         try:
             start = start_seconds(when.start)
         except ValueError as error:
@@ -171,27 +192,33 @@ class _Builder:
         high = epoch_seconds_up(programme.valid_until) if programme.valid_until else FAR
         exceptions = frozenset(civil_seconds(one) for one in when.exdates)
         rank = _RANKS[programme.bulletin_class]
-
-        def entry(first: int, last: int, high: int, pattern: int = -1) -> Entry:
-            return Entry(rank, programme.id, index, first, last, low, high, exceptions, pattern)
-
+        fixed = [start] if rule is None else []
         for number, extra in enumerate(sorted(when.rdates)):
             try:
-                layer.add_fixed(entry(-FAR, FAR, high), start_seconds(extra))
+                fixed.append(start_seconds(extra))
             except ValueError as error:
                 raise ScheduleError(f"{field}.rdates[{number}]", str(error)) from error
-        if rule is None:
-            layer.add_fixed(entry(-FAR, FAR, high), start)
-            return
-        if rule.until_utc is not None:
-            high = min(high, epoch_seconds(rule.until_utc) + 1)
+        if rule is not None:
+            self._count(rule, max(1, len(layers)), field)
+        for layer in layers:
+            once = Entry(rank, programme.id, index, -FAR, FAR, low, high, exceptions)
+            for civil in fixed:
+                layer.add_fixed(once, civil)
+            if rule is None:
+                continue
+            stop = high if rule.until_utc is None else min(high, epoch_seconds(rule.until_utc) + 1)
+            bounds = (rule.start, rule.last, low, stop, exceptions)
+            if rule.times is None:
+                layer.add_irregular(rule, Entry(rank, programme.id, index, *bounds))
+            else:
+                pattern = layer.pattern(rule.pattern)
+                layer.add_daily(Entry(rank, programme.id, index, *bounds, pattern), rule.times)
+
+    def _count(self, rule: Rule, places: int, field: str) -> None:
         if rule.times is None:
-            layer.add_irregular(rule, entry(rule.start, rule.last, high))
-            self._irregular += 1
+            self._irregular += places
         else:
-            pattern = layer.pattern(rule.pattern)
-            layer.add_daily(entry(rule.start, rule.last, high, pattern), rule.times)
-            self._daily += len(rule.times)
+            self._daily += places * len(rule.times)
         if self._irregular > MAX_IRREGULAR:
             raise ScheduleError(f"{field}.rrule", f"more than {MAX_IRREGULAR} rules change times daily")
         if self._daily > MAX_DAILY_STARTS:

@@ -28,8 +28,6 @@ LONGEST_LOOK = timedelta(hours=1)
 _LOOK_IF_BLOCKED = timedelta(seconds=1)
 _LOOK_IF_NEXT_BLOCKED = timedelta(seconds=60)
 _MAX_AIRINGS_READ = 5_000
-_MAX_NEXT_READ = 200
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class Rung(IntEnum):
@@ -174,10 +172,10 @@ def plan(state: StationState, now: datetime, clock_trust: ClockTrust) -> Plan:
         return Plan(silent, (), now + LONGEST_LOOK, state.planned_until)
     view = _View(state, now, clock_trust)
     active = sorted(timetable.active(now), key=order)
-    coming = _next_by_zone(timetable, state.zones, now)
-    zones = {zone: _zone_plan(view, zone, active, coming.get(zone)) for zone in state.zones}
+    coming = {zone: timetable.next(now, zone) for zone in state.zones}
+    zones = {zone: _zone_plan(view, zone, active, coming[zone]) for zone in state.zones}
     missed, more_from = _missed(view, timetable)
-    look_again = _look_again(view, timetable, active, zones)
+    look_again = _look_again(view, active, zones)
     if more_from is not None:
         look_again = min(look_again, now + _LOOK_IF_BLOCKED)
     waited = {(one.airing.id, zone): one.reason for zone in zones for one in zones[zone].waiting}
@@ -250,19 +248,6 @@ def _zone_plan(view: _View, zone: ZoneId, active: list[Airing], coming: Airing |
     return ZonePlan(zone, on_air, reason, tuple(waiting), coming, next_blocked)
 
 
-def _next_by_zone(timetable: Timetable, zones: tuple[ZoneId, ...], now: datetime) -> dict[ZoneId, Airing]:
-    """The next airing of each zone, if it is within 400 days and among the box's next `_MAX_NEXT_READ`."""
-    found: dict[ZoneId, Airing] = {}
-    far = now + timedelta(days=400)
-    for airing in timetable.between(now + _MICROSECOND, far, _MAX_NEXT_READ):
-        for zone in airing.programme.zones or zones:
-            if zone in zones:
-                found.setdefault(zone, airing)
-        if len(found) == len(zones):
-            break
-    return found
-
-
 def _planned_until(view: _View, active: list[Airing], more_from: datetime | None) -> datetime:
     known = view.state.planned_until
     if known is not None and known > view.now and view.trust < ClockTrust.RTC:
@@ -320,14 +305,10 @@ _MISSED_REASONS = {
 }
 
 
-def _look_again(
-    view: _View, timetable: Timetable, active: list[Airing], zones: Mapping[ZoneId, ZonePlan]
-) -> datetime:
+def _look_again(view: _View, active: list[Airing], zones: Mapping[ZoneId, ZonePlan]) -> datetime:
     now = view.now
     moments = [now + LONGEST_LOOK]
-    coming = timetable.next(now)
-    if coming is not None:
-        moments.append(coming.start)
+    moments += [zone.next.start for zone in zones.values() if zone.next is not None]
     for airing in active:
         moments.append(airing.end)
         edge = airing.start

@@ -29,6 +29,7 @@ class Station:
         self,
         zones: tuple[ZoneId, ...],
         clock: Clock,
+        *,
         begun: set[AiringInZone],
         finished: set[AiringInZone],
         planned_until: datetime | None,

@@ -4,17 +4,41 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drivers.audio import pcm
+from drivers.audio import alsa, pcm
 from drivers.audio.alsa import AlsaSink, cards
 from drivers.audio.sink import SinkError
 
 CHUNK = pcm.silence(480)
+
+
+class Time:
+    """A clock that moves only when somebody sleeps, and a little at each look."""
+
+    def __init__(self) -> None:
+        self.now_ns = 10**12
+
+    def monotonic_ns(self) -> int:
+        self.now_ns += 2000
+        return self.now_ns
+
+    def monotonic(self) -> float:
+        return self.monotonic_ns() / 1e9
+
+    def sleep(self, seconds: float) -> None:
+        self.now_ns += round(seconds * 1e9)
+
+
+time = Time()
+
+
+@pytest.fixture(autouse=True)
+def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alsa, "time", time)
 
 
 class Card:

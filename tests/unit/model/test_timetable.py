@@ -15,8 +15,8 @@ from dateutil.rrule import rrulestr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.model.bulletin import BulletinClass
-from agent.model.schedule import Programme, Recurrence, Schedule
+from agent.model.bulletin import BulletinClass, ZoneId
+from agent.model.schedule import Airing, Programme, Recurrence, Schedule
 from agent.model.timetable import ScheduleError, Timetable
 from tests.unit.model.schedules import a_programme, a_schedule
 
@@ -373,3 +373,31 @@ def test_an_empty_schedule_has_no_airings() -> None:
     assert timetable.next(utc(2026, 1, 1)) is None
     assert timetable.active(utc(2026, 1, 1)) == ()
     assert list(timetable.between(utc(2026, 1, 1), utc(2027, 1, 1))) == []
+
+
+def test_questions_about_one_zone() -> None:
+    when = Recurrence(datetime(2026, 1, 1, 5), "FREQ=DAILY")
+    schedule = a_schedule(
+        a_programme("far", when, zones=("elsewhere",)),
+        a_programme("m", Recurrence(datetime(2026, 1, 1, 6), "FREQ=DAILY"), zones=("market", "square")),
+        a_programme("s", Recurrence(datetime(2026, 1, 1, 7), "FREQ=DAILY"), zones=("square",)),
+        a_programme("all", Recurrence(datetime(2026, 1, 1, 8), "FREQ=DAILY")),
+    )
+    everywhere, here = Timetable(schedule), Timetable(schedule, zones=(ZoneId("square"), ZoneId("market")))
+    start, day = utc(2026, 6, 1, 17), timedelta(days=1)
+
+    def named(airing: Airing | None) -> str | None:
+        return airing.programme.id if airing else None
+
+    assert named(everywhere.next(start)) == "far"
+    assert named(here.next(start)) == "m"
+    assert named(here.next(start, ZoneId("square"))) == "m"
+    assert named(here.next(start + timedelta(hours=7), ZoneId("market"))) == "all"
+    assert [one.programme.id for one in everywhere.between(start, start + day)] == ["far", "m", "s", "all"]
+    assert [one.programme.id for one in here.between(start, start + day)] == ["m", "s", "all"]
+    assert [one.programme.id for one in here.active(start + timedelta(hours=6))] == ["m"]
+    broken = a_schedule(
+        a_programme("x", Recurrence(datetime(2026, 1, 1), "FREQ=NEVER"), zones=("elsewhere",))
+    )
+    with pytest.raises(ScheduleError, match="FREQ=NEVER"):
+        Timetable(broken, zones=(ZoneId("square"),))

@@ -72,7 +72,8 @@ class Speaker:
         max_dbfs: float = -1.0,
     ) -> None:
         self.cues.append((cue, items, at_ns))
-        self._playing[cue] = asyncio.create_task(self._play(cue, items, at_ns))
+        task = asyncio.create_task(self._play(cue, items, at_ns))
+        self._playing[cue] = task
 
     async def _play(self, cue: int, items: tuple[CueItem, ...], at_ns: int) -> None:
         await self.clock.sleep((at_ns - self.clock.monotonic_ns()) / NS)
@@ -214,7 +215,9 @@ class Bench:
         self.files = Files()
         self.issues = Issues()
         self.on_air: list[tuple[str, bool]] = []
-        self.station = Station((ZONE,), self.clock, set(), set(), None, self.files)
+        self.station = Station(
+            (ZONE,), self.clock, begun=set(), finished=set(), planned_until=None, held=self.files
+        )
         self.publish(*programmes)
         self.player = self._player()
         self.missed = MissedKeeper(self.station, self.shelf, self.clock)
