@@ -168,17 +168,8 @@ def start_server(rig: Rig, listen: str, broker_listen: str) -> Api:
     data = rig.folder / "server"
     state = data / "server.json"
     state.unlink(missing_ok=True)
-    rig.start(
-        "server",
-        BIN / "loa-server",
-        "run",
-        "--data",
-        data,
-        "--listen",
-        listen,
-        "--broker-listen",
-        broker_listen,
-    )
+    addresses = ("--listen", listen, "--broker-listen", broker_listen)
+    rig.start("server", BIN / "loa-server", "run", "--data", data, "--station-title", STATION, *addresses)
 
     def look() -> Api | None:
         try:

@@ -272,9 +272,8 @@ class Layer:
     def _first_irregular(self, low: int, best: Hit | None) -> Hit | None:
         if not self._irregular:
             return None
-        for month in range(
-            _month_of(self.zone.day_of(low)), _month_of(min(self._end_day + 1, _LAST_DAY)) + 1
-        ):
+        last = _month_of(min(self._irregular_end + 1, _LAST_DAY))
+        for month in range(_month_of(self.zone.day_of(low)), last + 1):
             if best is not None and self.zone.start_of(_month_first(month)) > best[0]:
                 return None
             hits = self._irregular_month(month)

@@ -63,13 +63,13 @@ def five_minutes(name: str, **more: Any) -> Programme:
     return a_programme(name, DAILY, durations_ms=(60_000,) * 5, **more)
 
 
-def test_no_schedule_is_said_so():
+def test_no_schedule_is_said_so() -> None:
     told = at(StationState(zones=(SQUARE,)), FIVE)
     assert told.zones[SQUARE].reason is Reason.NO_SCHEDULE
     assert told.look_again == FIVE + timedelta(hours=1)
 
 
-def test_nothing_due_names_what_comes():
+def test_nothing_due_names_what_comes() -> None:
     told = at(a_state(five_minutes("a")), FIVE - MINUTE)
     assert told.zones[SQUARE].reason is Reason.NOTHING_DUE
     coming = told.zones[SQUARE].next
@@ -78,13 +78,13 @@ def test_nothing_due_names_what_comes():
     assert told.look_again == FIVE
 
 
-def test_a_late_start_joins_at_the_position_of_the_clock():
+def test_a_late_start_joins_at_the_position_of_the_clock() -> None:
     due = at(a_state(five_minutes("a")), FIVE + timedelta(minutes=2, milliseconds=1500)).zones[SQUARE].on_air
     assert due is not None
     assert (due.item_index, due.offset_ms, due.rung) == (2, 1500, Rung.PROGRAMME)
 
 
-def test_start_is_included_and_end_is_not():
+def test_start_is_included_and_end_is_not() -> None:
     state = a_state(five_minutes("a"))
     tick = timedelta(microseconds=1)
     assert on_air(at(state, FIVE - tick)) is None
@@ -109,7 +109,7 @@ def test_start_is_included_and_end_is_not():
         (five_minutes("a"), five_minutes("z")),
     ],
 )
-def test_the_ladder(winner: Programme, loser: Programme):
+def test_the_ladder(winner: Programme, loser: Programme) -> None:
     told = at(a_state(loser, winner), FIVE + MINUTE).zones[SQUARE]
     assert told.on_air is not None
     assert told.on_air.airing.programme is winner
@@ -118,7 +118,7 @@ def test_the_ladder(winner: Programme, loser: Programme):
     assert min(airings, key=order).programme is winner
 
 
-def test_the_preempted_programme_comes_back_where_the_clock_is():
+def test_the_preempted_programme_comes_back_where_the_clock_is() -> None:
     cut = a_programme("cut", Recurrence(datetime(2026, 1, 5, 5, 1)), bulletin_class=PRIORITY)
     state = a_state(five_minutes("a"), cut)
     assert on_air(at(state, FIVE + MINUTE)) == "cut"
@@ -127,14 +127,14 @@ def test_the_preempted_programme_comes_back_where_the_clock_is():
     assert (due.airing.programme.id, due.item_index, due.offset_ms) == ("a", 2, 0)
 
 
-def test_zones_are_planned_apart():
+def test_zones_are_planned_apart() -> None:
     told = at(
         a_state(five_minutes("a", zones=("square",)), five_minutes("b", zones=("market", "elsewhere"))), FIVE
     )
     assert (on_air(told, SQUARE), on_air(told, MARKET)) == ("a", "b")
 
 
-def test_the_next_of_a_zone_is_its_own():
+def test_the_next_of_a_zone_is_its_own() -> None:
     later = a_programme("m", Recurrence(datetime(2026, 1, 5, 6)), zones=("market",))
     told = at(a_state(five_minutes("a", zones=("square",)), later), FIVE - MINUTE)
     coming = {zone: one.next.programme.id if one.next else None for zone, one in told.zones.items()}
@@ -143,7 +143,7 @@ def test_the_next_of_a_zone_is_its_own():
 
 @pytest.mark.parametrize("needed", list(ClockTrust))
 @pytest.mark.parametrize("trust", list(ClockTrust))
-def test_an_airing_starts_only_with_the_clock_it_needs(needed: ClockTrust, trust: ClockTrust):
+def test_an_airing_starts_only_with_the_clock_it_needs(needed: ClockTrust, trust: ClockTrust) -> None:
     told = at(a_state(five_minutes("a", clock_needed=needed)), FIVE, trust)
     if trust >= needed:
         assert on_air(told) == "a"
@@ -152,13 +152,13 @@ def test_an_airing_starts_only_with_the_clock_it_needs(needed: ClockTrust, trust
         assert told.look_again == FIVE + timedelta(seconds=1)
 
 
-def test_a_begun_airing_goes_on_when_the_clock_loses_trust():
+def test_a_begun_airing_goes_on_when_the_clock_loses_trust() -> None:
     state = a_state(five_minutes("a"), begun=frozenset({(Airing(five_minutes("a"), FIVE).id, SQUARE)}))
     told = at(state, FIVE + MINUTE, ClockTrust.RESTORED)
     assert (on_air(told, SQUARE), on_air(told, MARKET)) == ("a", None)
 
 
-def test_what_cannot_sound_silences_nothing_below_it():
+def test_what_cannot_sound_silences_nothing_below_it() -> None:
     blocked = a_programme("p", DAILY, bulletin_class=PRIORITY, clock_needed=ClockTrust.SYNCHRONISED)
     told = at(a_state(blocked, five_minutes("a")), FIVE, ClockTrust.RTC)
     assert on_air(told) == "a"
@@ -167,7 +167,7 @@ def test_what_cannot_sound_silences_nothing_below_it():
     ]
 
 
-def test_a_missing_item_is_silent_but_the_position_holds():
+def test_a_missing_item_is_silent_but_the_position_holds() -> None:
     programme = five_minutes("a")
     held = frozenset({programme.items[3].media.sha256})
     due = at(a_state(programme, held=held), FIVE + MINUTE).zones[SQUARE].on_air
@@ -175,14 +175,14 @@ def test_a_missing_item_is_silent_but_the_position_holds():
     assert (due.item_index, due.offset_ms, due.missing) == (1, 0, (1, 2, 4))
 
 
-def test_nothing_left_to_play_is_media_missing():
+def test_nothing_left_to_play_is_media_missing() -> None:
     programme = five_minutes("a")
     state = a_state(programme, held=frozenset({programme.items[0].media.sha256}))
     assert on_air(at(state, FIVE + timedelta(seconds=59))) == "a"
     assert at(state, FIVE + MINUTE).zones[SQUARE].reason is Reason.MEDIA_MISSING
 
 
-def test_a_dead_output_silences_its_zone_only():
+def test_a_dead_output_silences_its_zone_only() -> None:
     told = at(a_state(five_minutes("a"), audio_ok={SQUARE: False}), FIVE)
     assert told.zones[SQUARE].reason is Reason.AUDIO_UNAVAILABLE
     assert on_air(told, MARKET) == "a"
@@ -199,13 +199,13 @@ def test_a_dead_output_silences_its_zone_only():
 )
 def test_what_would_block_the_next_is_known_before(
     changes: dict[str, Any], trust: ClockTrust, reason: Reason | None
-):
+) -> None:
     told = at(a_state(five_minutes("a"), **changes), FIVE - 30 * MINUTE, trust)
     assert told.zones[SQUARE].next_blocked is reason
     assert told.look_again == (FIVE if reason is None else FIVE - 29 * MINUTE)
 
 
-def test_a_finished_airing_does_not_sound_again():
+def test_a_finished_airing_does_not_sound_again() -> None:
     programme = five_minutes("a")
     told = at(a_state(programme, finished=frozenset({(Airing(programme, FIVE).id, SQUARE)})), FIVE)
     assert (on_air(told, SQUARE), on_air(told, MARKET)) == (None, "a")
@@ -234,33 +234,33 @@ def reasons(told: Plan) -> dict[tuple[str, str], MissedReason]:
 )
 def test_an_airing_over_without_a_record_is_missed(
     changes: dict[str, Any], trust: ClockTrust, reason: MissedReason
-):
+) -> None:
     state = a_state(five_minutes("a"), **changes)
     assert at(state, END - timedelta(microseconds=1), trust).missed == ()
     assert reasons(at(state, END, trust)) == {("a", SQUARE): reason, ("a", MARKET): reason}
 
 
 @pytest.mark.parametrize("kind", ["begun", "finished", "missed"])
-def test_an_airing_with_a_record_is_not_missed(kind: str):
+def test_an_airing_with_a_record_is_not_missed(kind: str) -> None:
     programme = five_minutes("a")
     state = a_state(programme, **{kind: frozenset({(Airing(programme, FIVE).id, SQUARE)})})
     assert set(reasons(at(state, END))) == {("a", MARKET)}
 
 
-def test_the_reason_seen_while_it_was_due_counts():
+def test_the_reason_seen_while_it_was_due_counts() -> None:
     state = a_state(five_minutes("a"), held=frozenset())
     first = at(state, END - MINUTE)
     state = replace(state, planned_until=first.planned_until, waited=first.waited, held=Everything())
     assert reasons(at(state, END))[("a", SQUARE)] is MissedReason.MEDIA
 
 
-def test_a_lower_airing_under_a_higher_one_all_its_time_is_preempted():
+def test_a_lower_airing_under_a_higher_one_all_its_time_is_preempted() -> None:
     state = a_state(five_minutes("a"), five_minutes("p", bulletin_class=PRIORITY))
     begun = frozenset((Airing(five_minutes("p"), FIVE).id, zone) for zone in state.zones)
     assert set(reasons(at(replace(state, begun=begun), END)).values()) == {MissedReason.PREEMPTED}
 
 
-def test_what_was_not_promised_is_not_missed():
+def test_what_was_not_promised_is_not_missed() -> None:
     state = a_state(five_minutes("a"), planned_until=None)
     assert at(replace(state, in_force_since=None), END).missed == ()
     assert at(replace(state, in_force_since=END), END).missed == ()
@@ -268,13 +268,13 @@ def test_what_was_not_promised_is_not_missed():
     assert len(at(replace(state, in_force_since=FIVE), END).missed) == 2
 
 
-def test_a_schedule_that_came_while_an_airing_was_due_promised_the_rest():
+def test_a_schedule_that_came_while_an_airing_was_due_promised_the_rest() -> None:
     state = a_state(five_minutes("a"), in_force_since=FIVE + MINUTE, planned_until=FIVE, held=frozenset())
     assert set(reasons(at(state, END)).values()) == {MissedReason.MEDIA}
     assert at(replace(state, in_force_since=END), END).missed == ()
 
 
-def test_airings_of_more_than_36_hours_ago_are_not_told():
+def test_airings_of_more_than_36_hours_ago_are_not_told() -> None:
     state = a_state(
         five_minutes("a"), planned_until=FIVE - timedelta(days=20), in_force_since=FIVE - timedelta(days=20)
     )
@@ -282,7 +282,7 @@ def test_airings_of_more_than_36_hours_ago_are_not_told():
     assert {one.airing.start for one in told.missed} == {FIVE - timedelta(days=1)}
 
 
-def test_many_missed_airings_are_told_in_portions_each_once():
+def test_many_missed_airings_are_told_in_portions_each_once() -> None:
     many = [a_programme(f"p{n}", Recurrence(datetime(2026, 1, 5, 5, n % 60, n // 60))) for n in range(700)]
     state = a_state(*many, running_since=FIVE + timedelta(hours=2))
     now, told = FIVE + timedelta(hours=2), []
@@ -299,7 +299,7 @@ def test_many_missed_airings_are_told_in_portions_each_once():
     assert state.planned_until > FIVE + timedelta(hours=2)
 
 
-def test_planned_until_waits_for_an_airing_that_may_yet_be_missed():
+def test_planned_until_waits_for_an_airing_that_may_yet_be_missed() -> None:
     state = a_state(five_minutes("a"), held=frozenset())
     assert at(state, FIVE + MINUTE).planned_until == FIVE
     assert at(a_state(five_minutes("a")), FIVE - MINUTE).planned_until == FIVE - MINUTE
@@ -310,14 +310,14 @@ def test_planned_until_waits_for_an_airing_that_may_yet_be_missed():
 # --- clock steps -----------------------------------------------------------------------------------------
 
 
-def test_after_a_step_forward_the_plan_is_that_of_the_new_time():
+def test_after_a_step_forward_the_plan_is_that_of_the_new_time() -> None:
     state = a_state(five_minutes("a"))
     told = at(state, FIVE + timedelta(days=1))
     assert on_air(told) == "a"
     assert reasons(told) == {("a", SQUARE): MissedReason.CLOCK, ("a", MARKET): MissedReason.CLOCK}
 
 
-def test_after_a_step_back_what_was_called_missed_can_air():
+def test_after_a_step_back_what_was_called_missed_can_air() -> None:
     state = a_state(five_minutes("a"))
     ahead = at(state, FIVE + timedelta(hours=3))
     missed = frozenset((one.airing.id, one.zone) for one in ahead.missed)
@@ -328,14 +328,14 @@ def test_after_a_step_back_what_was_called_missed_can_air():
     assert back.planned_until == FIVE
 
 
-def test_a_box_that_wakes_in_the_past_forgets_nothing():
+def test_a_box_that_wakes_in_the_past_forgets_nothing() -> None:
     state = a_state(five_minutes("a"), planned_until=END)
     told = at(state, datetime(1970, 1, 1, tzinfo=UTC), ClockTrust.UNKNOWN)
     assert told.missed == ()
     assert told.planned_until == END
 
 
-def test_look_again_counts_item_boundaries_ends_and_starts():
+def test_look_again_counts_item_boundaries_ends_and_starts() -> None:
     state = a_state(five_minutes("a"), a_programme("b", Recurrence(datetime(2026, 1, 5, 5, 1, 30))))
     moments = [FIVE - 30 * MINUTE]
     while moments[-1] < END:

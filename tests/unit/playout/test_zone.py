@@ -87,7 +87,7 @@ class Speaker:
             await self.clock.sleep(step / 1000)
             played += step
             self._events.put_nowait(Level(cue, 0, played, -16.0, -3.0))
-        self._playing.pop(cue)
+        del self._playing[cue]
         self._events.put_nowait(CueEnded(cue, self.clock.monotonic_ns(), EndReason.FINISHED, played))
 
     async def stop(self, cue: int, *, fade_ms: int = 50) -> None:
