@@ -46,7 +46,7 @@ FAST: tuple[tuple[Step, ...], ...] = (
     (
         Step(
             "unit and contract tests",
-            (*PYTEST, "tests/unit", "tests/contract", "-n", "2", "-m", "not slow and not hardware"),
+            (*PYTEST, "tests/unit", "tests/contract", "-n", "4", "--dist", "worksteal", "-m", "not slow and not hardware"),
             600,
         ),
     ),

@@ -67,7 +67,7 @@ MB = 1_000_000
 SUPPORTED = frozenset({"desired"})
 """Kinds of order this build carries out; the others are refused by name."""
 
-LOOK_BACK = timedelta(hours=48)
+LOOK_BACK = timedelta(hours=72)
 ZONE_STALL_S = 60.0
 
 _TRUST = {
@@ -162,6 +162,7 @@ class Box:
             ScheduleRecord(store),
             lambda url, limit: self.source.fetch(url, limit),  # noqa: PLW0108 - source is built later
             self.clock,
+            zones=self.station.zones,
             before_change=self.missed.account,
             on_refused=self._schedule_refused,
             on_in_force=self._schedule_in_force,
@@ -232,7 +233,7 @@ class Box:
             self.source,
             self.schedules,
             _Following("schedule in force", self.schedules.in_force, self._adopt),
-            WantedMedia(self.schedules.in_force, self._wanted, self.clock),
+            WantedMedia(self.schedules.in_force, self._wanted, self.station.zones, self.clock),
             MediaCheck(self.schedules.in_force, self.media, self.clock),
             self.content,
             MediaArrivals(

@@ -16,7 +16,7 @@ from agent.content.store import MediaStore
 from agent.errors import AgentError, ContentError, StoreError
 from agent.health.issues import IssueBook
 from agent.latest import Latest
-from agent.model.bulletin import ClockTrust
+from agent.model.bulletin import ClockTrust, ZoneId
 from agent.model.issue import Fault
 from agent.model.schedule import Airing
 from agent.model.text import Language, say
@@ -95,10 +95,15 @@ class WantedMedia:
     REFRESH_S = 900.0
 
     def __init__(
-        self, in_force: Latest[InForce | None], wanted: Latest[tuple[Wanted, ...] | None], clock: Clock
+        self,
+        in_force: Latest[InForce | None],
+        wanted: Latest[tuple[Wanted, ...] | None],
+        zones: tuple[ZoneId, ...],
+        clock: Clock,
     ) -> None:
         self._in_force = in_force
         self._wanted = wanted
+        self._zones = zones
         self._clock = clock
 
     async def run(self) -> None:
@@ -121,9 +126,13 @@ class WantedMedia:
                 continue
             for item in airing.programme.items:
                 needed.setdefault(item.media.sha256, airing.start)
-        return tuple(
-            Wanted(item.media, needed.get(sha256)) for sha256, item in sorted(now.schedule.media.items())
-        )
+        media = {
+            item.media.sha256: item.media
+            for programme in now.schedule.programmes
+            if not programme.zones or set(programme.zones) & set(self._zones)
+            for item in programme.items
+        }
+        return tuple(Wanted(media[sha256], needed.get(sha256)) for sha256 in sorted(media))
 
 
 class MediaCheck:

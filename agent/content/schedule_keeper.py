@@ -18,6 +18,7 @@ from agent.clock import Clock
 from agent.errors import AgentError, MediaCorruptError
 from agent.latest import Latest
 from agent.lifecycle import Backoff
+from agent.model.bulletin import ZoneId
 from agent.model.schedule import Schedule
 from agent.model.timetable import ScheduleError, Timetable
 from agent.wire.errors import WireError
@@ -59,6 +60,7 @@ class ScheduleKeeper:
         fetch: Callable[[str, int], Awaitable[bytes]],
         clock: Clock,
         *,
+        zones: tuple[ZoneId, ...],
         before_change: Callable[[], Awaitable[None]],
         on_refused: Callable[[Desired, str], Awaitable[None]],
         on_in_force: Callable[[InForce], Awaitable[None]],
@@ -69,6 +71,7 @@ class ScheduleKeeper:
             shelf: durable place of the schedule in force.
             fetch: `(relative url, size limit in bytes) -> bytes`; raises AgentError.
             clock: for the moment of coming into force, and waits.
+            zones: zones of this box; what airs elsewhere only is checked and left out of the index.
             before_change: settles what the former schedule promised, before another takes its place.
             on_refused: told when a document cannot be used, with `field: problem`.
             on_in_force: told after a new schedule is durable and in force.
@@ -78,6 +81,7 @@ class ScheduleKeeper:
         self._shelf = shelf
         self._fetch = fetch
         self._clock = clock
+        self._zones = zones
         self._before_change = before_change
         self._on_refused = on_refused
         self._on_in_force = on_in_force
@@ -89,7 +93,7 @@ class ScheduleKeeper:
             return
         document, sha256, order_id, since = held
         try:
-            self.in_force.set(await _build(document, sha256, order_id, since))
+            self.in_force.set(await self._build(document, sha256, order_id, since))
         except (WireError, ScheduleError) as error:
             logger.error("stored schedule cannot be used, waiting for a fresh one: %s", error)  # noqa: TRY400
 
@@ -114,7 +118,9 @@ class ScheduleKeeper:
         if document is None:
             return
         try:
-            fresh = await _build(document, ref.sha256, order.id, self._clock.now(), (ref.id, ref.version))
+            fresh = await self._build(
+                document, ref.sha256, order.id, self._clock.now(), (ref.id, ref.version)
+            )
         except (WireError, ScheduleError) as error:
             logger.warning("schedule %s version %d refused: %s", ref.id, ref.version, error)
             await self._on_refused(order, str(error))
@@ -151,24 +157,30 @@ class ScheduleKeeper:
                 changed.cancel()
         return None
 
+    async def _build(
+        self,
+        document: bytes,
+        sha256: str,
+        order_id: str,
+        since: datetime,
+        expected: tuple[str, int] | None = None,
+    ) -> InForce:
+        """Check everything about a schedule document.
 
-async def _build(
-    document: bytes, sha256: str, order_id: str, since: datetime, expected: tuple[str, int] | None = None
-) -> InForce:
-    """Check everything about a schedule document.
+        Raises:
+            WireError: wrong hash, document, id or version.
+            ScheduleError: a recurrence rule that cannot be carried out.
+        """
+        now = self._clock.now()
 
-    Raises:
-        WireError: wrong hash, document, id or version.
-        ScheduleError: a recurrence rule that cannot be carried out.
-    """
+        def build() -> InForce:
+            if hashlib.sha256(document).hexdigest() != sha256:
+                raise WireError("schedule", "stored bytes do not match their hash")
+            schedule = read_schedule(document)
+            if expected is not None and (schedule.id, schedule.version) != expected:
+                raise WireError("version", f"{schedule.id} {schedule.version} is not what the order names")
+            timetable = Timetable(schedule, checked_at=now, zones=self._zones)
+            return InForce(schedule, timetable, sha256, order_id, since)
 
-    def build() -> InForce:
-        if hashlib.sha256(document).hexdigest() != sha256:
-            raise WireError("schedule", "stored bytes do not match their hash")
-        schedule = read_schedule(document)
-        if expected is not None and (schedule.id, schedule.version) != expected:
-            raise WireError("version", f"{schedule.id} {schedule.version} is not what the order names")
-        return InForce(schedule, Timetable(schedule), sha256, order_id, since)
-
-    # Ten thousand programmes take seconds to index; the loop must go on meanwhile.
-    return await asyncio.to_thread(build)
+        # Ten thousand programmes take seconds to index; the loop must go on meanwhile.
+        return await asyncio.to_thread(build)

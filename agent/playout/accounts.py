@@ -53,4 +53,4 @@ class MissedKeeper:
             await self._shelf.finish(record)
             self._station.finish(airing.id, missed.zone)
             logger.warning("zone %s: airing %s missed (%s)", missed.zone, airing.id, missed.reason)
-        self._station.planned_until = seen.planned_until
+        self._station.planned_until, self._station.waited = seen.planned_until, seen.waited

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,9 +11,9 @@ from agent.latest import Latest
 from agent.model.bulletin import AiringId, ZoneId
 from agent.model.schedule import airing_start
 from agent.model.timetable import Timetable
-from agent.playout.plan import AiringInZone, StationState
+from agent.playout.plan import AiringInZone, Reason, StationState
 
-KEEP = timedelta(hours=48)
+KEEP = timedelta(hours=72)
 """How long settled airings are remembered; longer than the plan looks back."""
 
 
@@ -23,6 +23,7 @@ class Station:
     Attributes:
         order_id: the order that put the schedule in force.
         planned_until: every airing that started before this moment is accounted for.
+        waited: why airings that are due did not sound so far.
     """
 
     def __init__(
@@ -41,13 +42,14 @@ class Station:
             zones: zones of this box.
             clock: time.
             begun: airings with an open record.
-            finished: airings recorded as final in the last 48 hours or longer.
+            finished: airings recorded as final in the last 72 hours or longer.
             planned_until: as an earlier run left it, None on a new box.
             held: media on disk with the right hash, by SHA-256.
         """
         self.changed: Latest[int] = Latest(0)
         self.order_id = ""
         self.planned_until = planned_until
+        self.waited: Mapping[AiringInZone, Reason] = {}
         self._clock = clock
         self._started_s = clock.monotonic()
         self._begun = set(begun)
@@ -68,8 +70,16 @@ class Station:
             )
         uptime = timedelta(seconds=self._clock.monotonic() - self._started_s)
         return replace(
-            self._state, running_since=self._clock.now() - uptime, planned_until=self.planned_until
+            self._state,
+            running_since=self._clock.now() - uptime,
+            planned_until=self.planned_until,
+            waited=self.waited,
         )
+
+    @property
+    def zones(self) -> tuple[ZoneId, ...]:
+        """Zones of this box."""
+        return self._facts.zones
 
     @property
     def schedule_version(self) -> int:

@@ -76,7 +76,8 @@ def key_id(public_key: bytes) -> str:
 
 def pae(type_name: str, payload: bytes) -> bytes:
     """Pre-authentication encoding of DSSE: what is really signed."""
-    name = type_name.encode()
+    # A lone surrogate is valid JSON: it must fail to verify, not raise.
+    name = type_name.encode("utf-8", "surrogatepass")
     return b"DSSEv1 %d %b %d %b" % (len(name), name, len(payload), payload)
 
 
@@ -97,9 +98,8 @@ def parse_envelope(data: bytes) -> Envelope:
     if not isinstance(raw, dict):
         raise WireError("envelope", "must be a JSON object")
     type_name = raw.get("payloadType")
-    if not isinstance(type_name, str) or not 0 < len(type_name) <= MAX_TYPE_CHARS or not type_name.isascii():
-        # ASCII, because a lone surrogate ("\\ud800" is valid JSON) has no bytes to verify
-        raise WireError("payloadType", f"must be an ASCII text of 1 to {MAX_TYPE_CHARS} characters")
+    if not isinstance(type_name, str) or not 0 < len(type_name) <= MAX_TYPE_CHARS:
+        raise WireError("payloadType", f"must be a text of 1 to {MAX_TYPE_CHARS} characters")
     payload = _base64(raw.get("payload"), "payload")
     listed = raw.get("signatures")
     if not isinstance(listed, list) or not 0 < len(listed) <= MAX_SIGNATURES:
