@@ -21,6 +21,9 @@ from drivers.api import Amplifier, DriverError
 logger = logging.getLogger(__name__)
 
 MS = 1_000_000
+READY_EARLY_MS = 500
+"""The amplifier is asked to be ready so much before a planned sound: a busy machine may be late by as much."""
+
 VERB_LIMIT_S = 2.0
 """No amplifier verb may take longer."""
 
@@ -135,8 +138,8 @@ class AmplifierSwitch:
         )
 
     def need(self, user: int, first_sound_ns: int) -> None:
-        """Ask for the amplifier to be ready at `first_sound_ns`."""
-        self._needs[user] = first_sound_ns
+        """Ask for the amplifier to be ready by `first_sound_ns`, half a second early where there is time."""
+        self._needs[user] = first_sound_ns - READY_EARLY_MS * MS
         self._changed.set()
 
     def release(self, user: int) -> None:

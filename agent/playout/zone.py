@@ -449,7 +449,9 @@ class ZonePlayer:
                 fault = Fault.AUDIO_HUNG if opened else Fault.AUDIO_CARD_MISSING
                 self._issues.raise_(fault, self.zone, str(error))
             finally:
-                self._lose_audio()
+                task = asyncio.current_task()
+                stopping = task is not None and task.cancelling() > 0
+                self._lose_audio(CutReason.RESTART if stopping else CutReason.AUDIO)
             # A worker that was lost is replaced at once; one that cannot start is tried ever more rarely.
             await self._clock.sleep(0.0 if opened else min(10.0, 0.25 * 2 ** min(failures, 6)))
 
@@ -459,11 +461,11 @@ class ZonePlayer:
         self._station.set_audio(self.zone, ok=ok)
         self._wake.set()
 
-    def _lose_audio(self) -> None:
+    def _lose_audio(self, cut: CutReason) -> None:
         self._audio = None
         now = self._clock.now()
         for stretch in list(self._stretches.values()):
-            stretch.log.end(now, stretch.played_ms, CutReason.AUDIO)
+            stretch.log.end(now, stretch.played_ms, cut)
             self._forget(stretch)
         self._station.set_audio(self.zone, ok=False)
         self._wake.set()

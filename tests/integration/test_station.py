@@ -55,7 +55,7 @@ def test_amplifier_settles_before_the_first_sound_and_is_off_after_the_hold(stat
     off = [wall for pin, level, wall in edges if (pin, level) == ("enable", "off")]
     assert len(on) == 1
     lead = start.timestamp() - _stamp(on[0])
-    assert 0.40 <= lead <= 0.60
+    assert 0.90 <= lead <= 1.40  # settle, unmute, and half a second for a busy machine
     assert 0.8 <= _stamp(off[-1]) - (start + LENGTH).timestamp() <= 1.6
 
 
