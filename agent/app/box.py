@@ -156,7 +156,8 @@ class Box:
             planned_until=known.planned_until,
             held=HeldMedia(self.media),
         )
-        self.missed = MissedKeeper(self.station, AiringRecords(store, self.clock), self.clock)
+        self.records = AiringRecords(store, self.clock, self.issues)
+        self.missed = MissedKeeper(self.station, self.records, self.clock)
         self.screens = Screens(self._screen, config.box.name, config.box.language)
         self.schedules = ScheduleKeeper(
             ScheduleRecord(store),
@@ -245,6 +246,7 @@ class Box:
             self.health,
             self.books,
             self.missed,
+            self.records,
             FieldServer(
                 BoxView(self, self.source, self.reports, self._config, self._store),
                 self._config.box.runtime_dir,
@@ -321,7 +323,7 @@ class Box:
             open_line=_opener(registry.line_sense_driver(line.kind), zone.id, line.options) if line else None,
             amplifier=amplifier,
             media=CheckedMedia(self.media, self._config.box.data_dir / "absent"),
-            shelf=AiringRecords(self._store, self.clock),
+            shelf=self.records,
             clock=self.clock,
             issues=self.issues,
             settings=PlayoutSettings(

@@ -10,14 +10,19 @@ from typing import cast
 
 from agent.clock import Clock
 from agent.content.store import MediaStore
-from agent.errors import ContentError
+from agent.errors import ContentError, StoreError
+from agent.health.issues import IssueBook
 from agent.latest import Latest
-from agent.model.bulletin import ZoneId
+from agent.model.bulletin import AiringId, ZoneId
+from agent.model.issue import Fault
 from agent.model.report import AsRun
 from agent.store.state import Json
 from agent.store.store import Store
 from agent.wire.reports import asrun_report
 from agent.wire.ulid import new_ulid
+
+MAX_UNWRITTEN = 2_000
+"""Final records kept in memory while the database refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +73,70 @@ class SourceShelf:
 
 
 class AiringRecords:
-    """As-run records as a zone player wants them; a final one goes out with its proof."""
+    """As-run records as a zone player wants them; a final one goes out with its proof.
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    A database that refuses (a full or failing card) is an issue, never a reason to be silent: the airing
+    goes on, and final records wait in memory until they can be written. As a service it writes them.
+    """
+
+    name = "airing records"
+    RETRY_S = 10.0
+
+    def __init__(self, store: Store, clock: Clock, issues: IssueBook) -> None:
         self._store = store
         self._clock = clock
+        self._issues = issues
+        self._unwritten: dict[tuple[AiringId, ZoneId], AsRun] = {}
 
     async def begin(self, record: AsRun) -> bool:
-        return await self._store.airing_begin(record)
+        if (record.airing, record.zone) in self._unwritten:
+            return False
+        try:
+            fresh = await self._store.airing_begin(record)
+        except StoreError as error:
+            self._failed(error)
+            return True
+        return fresh
 
     async def update(self, record: AsRun) -> None:
-        await self._store.airing_update(record)
+        try:
+            await self._store.airing_update(record)
+        except StoreError as error:
+            self._failed(error)
 
     async def finish(self, record: AsRun) -> None:
+        try:
+            await self._write(record)
+        except StoreError as error:
+            self._failed(error)
+            if len(self._unwritten) < MAX_UNWRITTEN:
+                self._unwritten[record.airing, record.zone] = record
+
+    async def open_records(self, zone: ZoneId) -> Collection[AsRun]:
+        try:
+            return [record for record in await self._store.open_airings() if record.zone == zone]
+        except StoreError as error:
+            self._failed(error)
+            return []
+
+    async def run(self) -> None:
+        while True:
+            await self._clock.sleep(self.RETRY_S)
+            try:
+                for key, record in list(self._unwritten.items()):
+                    await self._write(record)
+                    del self._unwritten[key]
+            except StoreError as error:
+                self._failed(error)
+            else:
+                self._issues.clear(Fault.STORE_FAILED, self.name)
+
+    async def _write(self, record: AsRun) -> None:
         report_id = new_ulid(self._clock.now())
         await self._store.airing_finish(record, report_id, asrun_report(report_id, record).encode())
 
-    async def open_records(self, zone: ZoneId) -> Collection[AsRun]:
-        return [record for record in await self._store.open_airings() if record.zone == zone]
+    def _failed(self, error: StoreError) -> None:
+        self._issues.raise_(Fault.STORE_FAILED, self.name, str(error))
 
 
 class ScheduleRecord:

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 MS = 1_000_000
 READY_EARLY_MS = 500
-"""The amplifier is asked to be ready so much before a planned sound: a busy machine may be late by as much."""
+"""The amplifier is ready so much before a planned sound: a busy machine may be late by as much."""
 
 VERB_LIMIT_S = 2.0
 """No amplifier verb may take longer."""
