@@ -6,8 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import next_airing, station
 from benchmarks.entry import Entry
+from benchmarks.next_airing import measure as measure_timetable
+from benchmarks.station import measure as measure_station
 
 OUT = Path("build") / "bench.json"
 
@@ -21,9 +22,9 @@ def main() -> int:
     """Measure and report."""
     entries: list[Entry] = []
     print("measuring the timetable", file=sys.stderr, flush=True)
-    entries += next_airing.measure()
+    entries += measure_timetable()
     print("measuring a whole station, about four minutes", file=sys.stderr, flush=True)
-    entries += station.measure(_progress)
+    entries += measure_station(_progress)
     _progress("")
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")

@@ -15,15 +15,16 @@ import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from dateutil.rrule import rrule, rrulestr
 
 from agent.model.bulletin import BulletinClass, Item, ItemKind, Media, SourceLevel
 from agent.model.schedule import Airing, Programme, Recurrence, Schedule
 from agent.model.timetable import Timetable
+from benchmarks.entry import Entry, lower
 
 LIMIT_US = 1000.0
+BUILD_LIMIT_S = 3.0
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 QUERIES = 2000
 NAIVE_ENTRIES = 100
@@ -123,7 +124,7 @@ def _share(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, math.ceil(len(ordered) * share) - 1)]
 
 
-def measure() -> list[dict[str, Any]]:
+def measure() -> list[Entry]:
     """All entries of this benchmark."""
     p99: dict[int, float] = {}
     median: dict[int, float] = {}
@@ -142,53 +143,14 @@ def measure() -> list[dict[str, Any]]:
     naive = naive_us(a_schedule(NAIVE_ENTRIES)) * (10_000 / NAIVE_ENTRIES)
     growth = median[100_000] / median[100]  # of medians: the 99th of 100 is noise
     log_growth = math.log(100_000) / math.log(100)
+    plain = "min(rrule.after()) of 100 rules, x 100"
+    growing = "limit: log n, medians"
     return [
-        {
-            "name": "next_airing_us_p99",
-            "value": round(p99[10_000], 1),
-            "unit": "us",
-            "better": "lower",
-            "reference": {"name": "limit", "value": LIMIT_US},
-            "ratio": round(p99[10_000] / LIMIT_US, 4),
-        },
-        {
-            "name": "next_airing_us_p99_vs_dateutil",
-            "value": round(p99[10_000], 1),
-            "unit": "us",
-            "better": "lower",
-            "reference": {
-                "name": "median of min(rrule.after()), 100 rules scaled by 100",
-                "value": round(naive),
-            },
-            "ratio": round(p99[10_000] / naive, 6),
-        },
-        {
-            "name": "next_airing_us_worst",
-            "value": round(worst[10_000]),
-            "unit": "us",
-            "better": "lower",
-            "reference": {
-                "name": "median of min(rrule.after()), 100 rules scaled by 100",
-                "value": round(naive),
-            },
-            "ratio": round(worst[10_000] / naive, 6),
-        },
-        {
-            "name": "next_airing_growth_100_to_100k",
-            "value": round(growth, 2),
-            "unit": "x",
-            "better": "lower",
-            "reference": {"name": "log(100000) / log(100), medians", "value": log_growth},
-            "ratio": round(growth / log_growth, 3),
-        },
-        {
-            "name": "timetable_build_10k_s",
-            "value": round(build_s, 2),
-            "unit": "s",
-            "better": "lower",
-            "reference": {"name": "limit", "value": 3.0},
-            "ratio": round(build_s / 3.0, 3),
-        },
+        lower("next_airing_us_p99", p99[10_000], "us", "limit", LIMIT_US),
+        lower("next_airing_us_p99_vs_dateutil", p99[10_000], "us", plain, naive),
+        lower("next_airing_us_worst", worst[10_000], "us", plain, naive),
+        lower("next_airing_growth_100_to_100k", growth, "x", growing, log_growth),
+        lower("timetable_build_10k_s", build_s, "s", "limit", BUILD_LIMIT_S),
     ]
 
 

@@ -26,6 +26,8 @@ from drivers.api import (
 from drivers.audio.driver import AlsaAudio, SimulatedAudio
 from tests.contract.sound import MS, RATE, hearing, item, listen, soon, tone
 
+pytestmark = pytest.mark.slow  # sound takes its time
+
 ALSA_CONFIG = """
 </usr/share/alsa/alsa.conf>
 pcm.village {{ type file slave.pcm null file "{file}" format raw }}

@@ -20,6 +20,8 @@ from drivers.audio.driver import SimulatedAudio
 from drivers.sensor.simulated import SimulatedLineSense
 from tests.contract.sound import MS, RATE, convert, hearing, item, listen, rms, soon, tone, write_flac
 
+pytestmark = pytest.mark.slow  # sound takes its time
+
 
 def driver(box: Path, **options: object) -> SimulatedAudio:
     return SimulatedAudio.from_options("horn", {"dir": str(box), **options})

@@ -11,6 +11,8 @@ from drivers.audio.decoder import Decoder, create_instance
 from drivers.audio.media import examine
 from drivers.audio.pcm import WIDTH
 
+pytestmark = pytest.mark.slow  # sound takes its time
+
 SMALLEST_BLOCK = 16
 
 
