@@ -18,6 +18,7 @@ from typing import Protocol
 from agent.model.bulletin import ClockTrust
 
 NS = 1_000_000_000
+_SLACK = timedelta(minutes=5)
 
 
 class Clock(Protocol):
@@ -50,13 +51,21 @@ class SystemClock:
 
     Args:
         read_trust: asks the driver for the source of the wall clock; called at most once a second.
-        floor: newest moment known from before the start (the store, the newest signed order); a
-            wall clock behind it is wrong, so its trust falls to UNKNOWN.
+        floor: newest moment that a verified order proves; a wall clock behind it is wrong, whoever set it.
+        seen: newest moment at which an earlier run had a synchronised clock. It turns an unknown clock into
+            a restored one, and unmasks a clock chip that lost its time; a synchronised clock overrides it,
+            because one wrong answer of a time server must not silence a box for good.
     """
 
-    def __init__(self, read_trust: Callable[[], ClockTrust], floor: datetime | None = None) -> None:
+    def __init__(
+        self,
+        read_trust: Callable[[], ClockTrust],
+        floor: datetime | None = None,
+        seen: datetime | None = None,
+    ) -> None:
         self._read_trust = read_trust
         self._floor = floor
+        self._seen = seen
         self._trust = ClockTrust.UNKNOWN
         self._trust_read_s = float("-inf")
 
@@ -70,13 +79,13 @@ class SystemClock:
         return time.monotonic_ns()
 
     def raise_floor(self, moment: datetime) -> None:
-        """Remember that it is at least `moment` (a signed order, a server answer, the last run)."""
+        """Remember that it is at least `moment`: a verified order says so."""
         if self._floor is None or moment > self._floor:
             self._floor = moment
 
     @property
     def floor(self) -> datetime | None:
-        """Newest moment ever known, None if there is none."""
+        """Newest moment proved by an order, None if there is none."""
         return self._floor
 
     @property
@@ -84,11 +93,15 @@ class SystemClock:
         if self.monotonic() - self._trust_read_s >= 1.0:
             self._trust = self._read_trust()
             self._trust_read_s = self.monotonic()
-        if self._floor is None:
-            return self._trust
-        if self.now() < self._floor - timedelta(minutes=5):
+        now = self.now()
+        if self._floor is not None and now < self._floor - _SLACK:
             return ClockTrust.UNKNOWN
-        return max(self._trust, ClockTrust.RESTORED)  # at least not before the last known moment
+        if self._trust is ClockTrust.SYNCHRONISED:
+            return self._trust
+        if self._seen is not None:
+            behind = now < self._seen - _SLACK
+            return ClockTrust.UNKNOWN if behind else max(self._trust, ClockTrust.RESTORED)
+        return self._trust
 
     async def sleep(self, delay_s: float) -> None:
         await asyncio.sleep(max(0.0, delay_s))

@@ -15,6 +15,7 @@ from agent.app.bridges import AiringRecords, CheckedMedia, HeldMedia, ScheduleRe
 from agent.app.events import EventWriter
 from agent.app.reports import Reports
 from agent.app.tasks import (
+    LAST_SEEN_KEY,
     PLANNED_UNTIL_KEY,
     Bookkeeper,
     IdentityWatch,
@@ -55,11 +56,12 @@ from agent.systemd import Notifier, WatchdogFeeder
 from agent.trust.desk import TIME_FLOOR_KEY, OrderDesk
 from agent.trust.root import load_root
 from agent.trust.verify import BoxPlace
+from agent.wire.errors import WireError
 from agent.wire.orders import AnyOrder, Desired
 from agent.wire.reports import EventType
 from agent.wire.root import Root
 from drivers import registry
-from drivers.api import ClockSource, DriverError, Options, PowerSensor
+from drivers.api import ClockSensor, ClockSource, DriverError, Options, PowerSensor
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +95,7 @@ class Known:
     """What earlier runs of the agent left in the store."""
 
     floor: datetime | None
+    seen: datetime | None
     planned_until: datetime | None
     begun: set[tuple[AiringId, ZoneId]]
     finished: set[tuple[AiringId, ZoneId]]
@@ -126,7 +129,7 @@ class Box:
         clock_sensor = registry.clock_sensor(config.sensors.clock.kind).from_options(
             "clock", config.sensors.clock.options
         )
-        self.clock = SystemClock(lambda: _TRUST[clock_sensor.read().source], known.floor)
+        self.clock = SystemClock(lambda: _clock_trust(clock_sensor), known.floor, known.seen)
         self.progress = Progress(self.clock)
         self.events = EventWriter(store, self.clock)
         self.issues = IssueBook(self.clock, self.events.issue)
@@ -211,7 +214,10 @@ class Box:
 
     async def restore(self) -> None:
         """Put in force again what was in force when the box went down."""
-        await self._believe(self._identity.value)
+        try:
+            await self._believe(self._identity.value)
+        except WireError as error:
+            self.issues.raise_(Fault.NOT_ENROLLED, "", str(error))
         try:
             await in_thread(self.media.scan)
         except ContentError as error:
@@ -435,6 +441,13 @@ class _Following(Generic[T]):
             await self._take(value)
 
 
+def _clock_trust(sensor: ClockSensor) -> ClockTrust:
+    try:
+        return _TRUST[sensor.read().source]
+    except DriverError:
+        return ClockTrust.UNKNOWN  # nobody says where the time comes from
+
+
 def _opener(
     driver: type[_Driver[DeviceT_co]], name: str, options: Options
 ) -> Callable[[], AbstractAsyncContextManager[DeviceT_co]]:
@@ -467,6 +480,7 @@ async def build_box(config: Config, store: Store, notifier: Notifier, mistake: C
     now = datetime.now(UTC)
     known = Known(
         floor=await _moment(store, TIME_FLOOR_KEY),
+        seen=await _moment(store, LAST_SEEN_KEY),
         planned_until=await _moment(store, PLANNED_UNTIL_KEY),
         begun={(record.airing, record.zone) for record in await store.open_airings()},
         finished=await store.finished_airings(now - LOOK_BACK),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -183,7 +184,13 @@ class CheckedMedia:
 
     async def checked(self, sha256: str) -> Path:
         try:
-            sound = self._media.has(sha256) and await self._media.verify(sha256)
+            if self._media.has(sha256):
+                await self._media.verify(sha256)
         except ContentError:
-            sound = False  # the disk would not read it; the keeper reports that
-        return (self._media.path(sha256) if sound else None) or self._absent / sha256
+            return self._absent / sha256  # the disk would not read it; the keeper reports that
+        return self._media.place(sha256)
+
+    async def recheck(self, sha256: str) -> None:
+        with contextlib.suppress(ContentError):
+            if self._media.has(sha256):
+                await self._media.verify(sha256, again=True)

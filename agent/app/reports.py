@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +25,7 @@ from agent.wire.reports import Birth, Health, IssueReport, Reported, ZoneHealth
 logger = logging.getLogger(__name__)
 
 _ISSUES = 50
+LOOK_EVERY_S = 30.0
 
 
 def boot_id() -> str:
@@ -141,18 +144,22 @@ class Reports:
 
     async def run(self) -> None:
         said: Reported | None = None
-        async for _ in self._changed.follow():
+        while True:
+            seen = self._changed.value
             fresh = self.reported()
-            if said is not None and fresh.model_copy(update={"at": said.at}) == said:
-                continue
             try:
-                await self._store.report(fresh)
+                if said is None or fresh.model_copy(update={"at": said.at}) != said:
+                    await self._store.report(fresh)
+                    said = fresh
                 counts = await self._store.outbox_counts()
+                self.waiting, self.dropped = counts.waiting + counts.awaiting, counts.dropped
             except StoreError as error:
                 logger.warning("holdings not reported: %s", error)
+            if self._changed.value != seen:
                 continue
-            said = fresh
-            self.waiting, self.dropped = counts.waiting + counts.awaiting, counts.dropped
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._changed.changed()
 
 
 def _clock_word(clock: SystemClock) -> str:

@@ -26,13 +26,14 @@ from agent.source.api import LinkState, SourceStatus
 from agent.source.identity import Identity, load_identity
 from agent.store.state import Json
 from agent.store.store import Store
-from agent.trust.desk import TIME_FLOOR_KEY, OrderDesk
+from agent.trust.desk import OrderDesk
 from agent.wire.reports import EventType
 from drivers.api import Bearer, DriverError, UplinkState
 
 logger = logging.getLogger(__name__)
 
 PLANNED_UNTIL_KEY = "planned_until"
+LAST_SEEN_KEY = "last_seen"
 
 
 class IdentityWatch:
@@ -196,10 +197,8 @@ class Bookkeeper:
     async def note(self) -> None:
         """Write both down."""
         values: dict[str, Json] = {}
-        if self._clock.trust >= ClockTrust.RTC:
-            self._clock.raise_floor(self._clock.now())
-        if self._clock.floor is not None:
-            values[TIME_FLOOR_KEY] = self._clock.floor.isoformat()
+        if self._clock.trust is ClockTrust.SYNCHRONISED:
+            values[LAST_SEEN_KEY] = self._clock.now().isoformat()
         if self._station.planned_until is not None:
             values[PLANNED_UNTIL_KEY] = self._station.planned_until.isoformat()
         self._station.forget_old()

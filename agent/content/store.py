@@ -187,6 +187,10 @@ class MediaStore:
         self._verified.add(partial.sha256)
         self._changed()
 
+    def place(self, sha256: str) -> Path:
+        """Where the whole file lies, or will lie once it is here and its hash is right."""
+        return self._path(sha256)
+
     def _path(self, sha256: str) -> Path:
         return self._media / sha256[:2] / sha256
 

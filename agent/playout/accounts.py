@@ -7,7 +7,7 @@ import contextlib
 import logging
 
 from agent.clock import Clock
-from agent.model.report import AsRun
+from agent.model.bulletin import ClockTrust
 from agent.playout.airing_log import blank_record, missed_record
 from agent.playout.plan import plan
 from agent.playout.station import Station
@@ -16,6 +16,7 @@ from agent.playout.zone import AiringShelf
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 10.0
+SETTLE_S = 900.0
 
 
 class MissedKeeper:
@@ -43,14 +44,22 @@ class MissedKeeper:
 
     async def _account(self) -> None:
         now = self._clock.now()
-        seen = plan(self._station.state, now, self._clock.trust)
+        state, trust = self._station.state, self._clock.trust
+        seen = plan(state, now, trust)
+        # A clock chip may be far ahead until a time server answers: what it says was missed before this
+        # start waits until the clock has been set, or has had its time to be.
+        settled = trust is ClockTrust.SYNCHRONISED or self._station.uptime_s >= SETTLE_S
         for missed in seen.missed:
             airing = missed.airing
-            record: AsRun = missed_record(
+            if not settled and state.running_since is not None and airing.start < state.running_since:
+                continue
+            record = missed_record(
                 blank_record(airing, missed.zone, self._station.schedule_version, self._station.order_id),
                 missed.reason,
             )
             await self._shelf.finish(record)
             self._station.finish(airing.id, missed.zone)
             logger.warning("zone %s: airing %s missed (%s)", missed.zone, airing.id, missed.reason)
-        self._station.planned_until, self._station.waited = seen.planned_until, seen.waited
+        self._station.waited = seen.waited
+        if settled:
+            self._station.planned_until = seen.planned_until

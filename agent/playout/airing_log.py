@@ -39,12 +39,30 @@ class AiringLog:
     def __init__(self, record: AsRun) -> None:
         """Go on from `record`; a stretch left open by a crash is closed as cut by the restart."""
         self._base = record
+        self._resumed = False
         self._blind = any(one.ended is None for one in record.segments)
         self._segments = [
             one if one.ended is not None else _closed(one, CutReason.RESTART) for one in record.segments
         ]
         self._gather = Gatherer()
         self._open: Segment | None = None
+
+    @classmethod
+    def resume(cls, record: AsRun) -> AiringLog:
+        """Go on from what an earlier run wrote."""
+        log = cls(record)
+        log._resumed = True
+        return log
+
+    def promise(self, blank: AsRun) -> None:
+        """Take over what the schedule promises now; it may have been edited since."""
+        self._base = replace(
+            self._base,
+            title=blank.title,
+            planned_ms=blank.planned_ms,
+            schedule_version=blank.schedule_version,
+            order_id=blank.order_id,
+        )
 
     def begin(self, started: datetime, from_ms: int) -> None:
         """The first sound of a stretch left the sound card."""
@@ -68,23 +86,31 @@ class AiringLog:
         """An item could not be decoded."""
         self._gather.add_failed(item_id, code)
 
+    def failed(self, item_id: str) -> bool:
+        """Whether an item could not be decoded, as far as it was tried."""
+        return any(one.startswith(f"{item_id}: ") for one in self._gather.evidence().failed_items)
+
     def end(self, ended: datetime, played_ms: int, cut: CutReason) -> None:
         """The stretch is over after `played_ms` of sound."""
         if self._open is not None:
             self._segments.append(replace(self._open, ended=ended, played_ms=played_ms, cut=cut))
             self._open = None
 
-    def record(self, *, final: bool = False) -> AsRun:
-        """The record as it stands; with a verdict once `final`."""
+    def record(self) -> AsRun:
+        """The record as it stands, without a verdict."""
         segments = (*self._segments, self._open) if self._open is not None else tuple(self._segments)
         evidence = rounded(join(self._base.evidence, self._gather.evidence()))
-        record = replace(self._base, segments=segments, evidence=evidence, final=final)
-        if final:
-            judged = verdict(record.planned_ms, record.played_ms, evidence)
-            if judged is Verdict.SILENT and self._blind:
-                judged = Verdict.UNKNOWN  # it did begin to sound; what followed was lost with the crash
-            record = replace(record, verdict=judged)
-        return record
+        return replace(self._base, segments=segments, evidence=evidence)
+
+    def final(self) -> AsRun:
+        """The record of an airing that is over."""
+        record = replace(self.record(), final=True)
+        if not record.segments:  # nothing ever told that it sounded, so nobody may say it was silent
+            return missed_record(record, MissedReason.BOX_OFF if self._resumed else MissedReason.AUDIO)
+        judged = verdict(record.planned_ms, record.played_ms, record.evidence)
+        if judged is Verdict.SILENT and self._blind:
+            judged = Verdict.UNKNOWN  # it did begin to sound; what followed was lost with the crash
+        return replace(record, verdict=judged)
 
 
 def _closed(segment: Segment, cut: CutReason) -> Segment:

@@ -143,8 +143,8 @@ class AmplifierSwitch:
         self._changed.set()
 
     def release(self, user: int) -> None:
-        """No longer needed by `user`; the last to leave starts the hold time."""
-        if self._needs.pop(user, None) is not None and not self._needs:
+        """No longer needed by `user`; the hold time starts."""
+        if self._needs.pop(user, None) is not None:
             self._idle_ns = self._clock.monotonic_ns()
         self._changed.set()
 

@@ -68,13 +68,17 @@ class Station:
                 finished=frozenset(self._finished),
                 audio_ok=dict(self._audio_ok),
             )
-        uptime = timedelta(seconds=self._clock.monotonic() - self._started_s)
         return replace(
             self._state,
-            running_since=self._clock.now() - uptime,
+            running_since=self._clock.now() - timedelta(seconds=self.uptime_s),
             planned_until=self.planned_until,
             waited=self.waited,
         )
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since this run began."""
+        return self._clock.monotonic() - self._started_s
 
     @property
     def zones(self) -> tuple[ZoneId, ...]:
@@ -101,6 +105,10 @@ class Station:
         if self._audio_ok[zone] != ok:
             self._audio_ok[zone] = ok
             self.touch()
+
+    def audio_ok(self, zone: ZoneId) -> bool:
+        """Whether a zone can sound, as last seen."""
+        return self._audio_ok[zone]
 
     def begin(self, airing: AiringId, zone: ZoneId) -> None:
         """An airing has an open record."""

@@ -79,8 +79,13 @@ class Media(Protocol):
     async def checked(self, sha256: str) -> Path:
         """Where the file lies, its bytes checked against its name; a path to nothing if it is absent.
 
-        The worker reports an absent file and keeps its time, so boxes stay in step.
+        The worker reports an absent file and keeps its time, so boxes stay in step; one that arrives
+        before its turn is played.
         """
+        ...
+
+    async def recheck(self, sha256: str) -> None:
+        """The file could not be decoded: check its bytes again, and give it up if they are wrong."""
         ...
 
 
@@ -185,6 +190,7 @@ class ZonePlayer:
         self._logs: dict[AiringId, AiringLog] = {}
         self._complete: set[AiringId] = set()
         self._announce: list[tuple[Airing, bool]] = []
+        self._suspects: set[str] = set()
         self._line_active: bool | None = None
         self._plan: Plan | None = None
 
@@ -237,7 +243,7 @@ class ZonePlayer:
 
     async def _direct(self) -> None:
         for record in await self._shelf.open_records(self.zone):
-            self._logs[record.airing] = AiringLog(record)
+            self._logs[record.airing] = AiringLog.resume(record)
             self._station.begin(record.airing, self.zone)
         try:
             while True:
@@ -274,9 +280,12 @@ class ZonePlayer:
         upcoming = self._upcoming(state, current, now)
         if self._audio is not None:
             await self._drop_stepped()
+            await self._stop_edited(due.airing if due else None, upcoming[1] if upcoming else None)
             if due is not None and not self._has(due.airing):
                 await self._start(due.airing, now)
-            if upcoming is not None and not self._has(upcoming[1]):
+            # The worker holds one cue that has not begun; what is due now goes before what comes next.
+            beginning = any(one.started_ns is None for one in self._stretches.values())
+            if upcoming is not None and not beginning and not self._has(upcoming[1]):
                 await self._start(upcoming[1], upcoming[0])
             await self._stop_unwanted(due.airing if due else None, upcoming[1] if upcoming else None, now)
         await self._save_progress()
@@ -307,8 +316,6 @@ class ZonePlayer:
 
     async def _start(self, airing: Airing, moment: datetime) -> None:
         """Cue an airing for `moment`, or as soon after as worker and amplifier can be ready."""
-        if self._audio is None:
-            return
         hashes = {item.media.sha256 for item in airing.programme.items}
         files = {sha256: await self._media.checked(sha256) for sha256 in hashes}
         now_ns = self._clock.monotonic_ns()
@@ -336,6 +343,10 @@ class ZonePlayer:
                 return
             self._station.begin(airing.id, self.zone)
             self._logs[airing.id] = log
+        log.promise(self._blank(airing))
+        audio = self._audio
+        if audio is None:
+            return  # lost while the files were checked; whoever opens the next one comes here again
         self._cue += 1
         stretch = _Stretch(
             cue=self._cue,
@@ -352,10 +363,22 @@ class ZonePlayer:
         self.amplifier.need(stretch.cue, at_ns)
         latency_ns = int(self._settings.output_latency_ms * MS)
         try:
-            await self._audio.cue(stretch.cue, cued, at_ns - latency_ns, max_dbfs=self._settings.max_dbfs)
+            await audio.cue(stretch.cue, cued, at_ns - latency_ns, max_dbfs=self._settings.max_dbfs)
         except DriverError as error:
             logger.warning("zone %s: airing %s could not be cued: %s", self.zone, airing.id, error)
             self._forget(stretch)
+
+    async def _stop_edited(self, *wanted: Airing | None) -> None:
+        """End what a newer schedule has given other items; it begins anew with those."""
+        for stretch in list(self._stretches.values()):
+            for airing in wanted:
+                if (
+                    airing is not None
+                    and stretch.airing.id == airing.id
+                    and stretch.airing.programme.items != airing.programme.items
+                    and stretch.cut is not CutReason.SCHEDULE_CHANGED
+                ):
+                    await self._stop(stretch, CutReason.SCHEDULE_CHANGED)
 
     async def _stop_unwanted(self, due: Airing | None, upcoming: Airing | None, now: datetime) -> None:
         wanted = {airing.id for airing in (due, upcoming) if airing is not None}
@@ -410,7 +433,7 @@ class ZonePlayer:
             over = record.planned_start + timedelta(milliseconds=record.planned_ms) <= now
             if airing not in self._complete and not over:
                 continue
-            final = log.record(final=True)
+            final = log.final()
             await self._shelf.finish(final)
             self._station.finish(airing, self.zone)
             del self._logs[airing]
@@ -424,6 +447,8 @@ class ZonePlayer:
                 await self._shelf.update(stretch.log.record())
 
     async def _tell(self) -> None:
+        while self._suspects:
+            await self._media.recheck(self._suspects.pop())
         told, self._announce = self._announce, []
         for airing, begins in told:
             await self._on_air(self.zone, airing, begins)
@@ -466,15 +491,16 @@ class ZonePlayer:
         now = self._clock.now()
         for stretch in list(self._stretches.values()):
             stretch.log.end(now, stretch.played_ms, cut)
+            if stretch.started_ns is not None:
+                self._announce.append((stretch.airing, False))
             self._forget(stretch)
         self._station.set_audio(self.zone, ok=False)
         self._wake.set()
 
     async def _probe_audio(self) -> None:
         """See a missing card before something is due, and see it come back."""
-        ok = True
         while True:
-            await self._clock.sleep(10.0 if ok else 2.0)
+            await self._clock.sleep(10.0 if self._station.audio_ok(self.zone) else 2.0)
             audio = self._audio
             if audio is None or self._stretches:
                 continue
@@ -485,11 +511,9 @@ class ZonePlayer:
                 if self._audio is audio:  # the worker lives, so it is the card that is missing
                     self._issues.raise_(Fault.AUDIO_CARD_MISSING, self.zone, str(error))
                     self._station.set_audio(self.zone, ok=False)
-                    ok = False
             else:
-                if not ok:
+                if not self._station.audio_ok(self.zone):
                     self._sound_possible(ok=True)
-                ok = True
 
     def _take(self, event: AudioEvent) -> None:
         stretch = self._stretches.get(event.cue)
@@ -512,6 +536,8 @@ class ZonePlayer:
                 item = stretch.airing.programme.items[stretch.first_item + index]
                 stretch.log.item_failed(item.id, code)
                 self._issues.raise_(Fault.MEDIA_UNREADABLE, item.title, f"{code}: {detail}")
+                self._suspects.add(item.media.sha256)
+                self._wake.set()
             case CueEnded():
                 self._take_end(stretch, event)
 
@@ -537,12 +563,16 @@ class ZonePlayer:
         elif event.reason is EndReason.FINISHED or event.played_ms >= left_ms - 60:
             cut = CutReason.NONE
             self._complete.add(stretch.airing.id)
+            for item in stretch.airing.programme.items:
+                if not stretch.log.failed(item.id):
+                    self._issues.clear(Fault.MEDIA_UNREADABLE, item.title)
         else:
             cut = stretch.cut
         stretch.log.end(monotonic_to_wall(self._clock, event.at_ns), event.played_ms, cut)
         logger.info("zone %s: airing %s off air (%s)", self.zone, stretch.airing.id, event.reason)
         self._forget(stretch)
-        self._announce.append((stretch.airing, False))
+        if stretch.started_ns is not None:
+            self._announce.append((stretch.airing, False))
         self._wake.set()
 
     # --- the line ------------------------------------------------------------------------------------

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import sqlite3
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agent.model.bulletin import AiringId, BulletinClass, SourceLevel, ZoneId
 from agent.model.report import AsRun, CutReason, Evidence, MissedReason, Segment, Verdict
+
+logger = logging.getLogger(__name__)
 
 KEPT = 40_000
 """Records kept: 400 days of 100 airings a day. Counted, not dated, because clocks of boxes go wrong."""
@@ -67,7 +71,7 @@ def finish(db: sqlite3.Connection, record: AsRun) -> bool:
 
 def unfinished(db: sqlite3.Connection) -> list[AsRun]:
     """Airings begun and not finished, in the order in which they began."""
-    return [decode(text) for (text,) in db.execute("SELECT record FROM airings WHERE final = 0 ORDER BY n")]
+    return _decoded(db.execute("SELECT record FROM airings WHERE final = 0 ORDER BY n"))
 
 
 def finished(db: sqlite3.Connection, since: datetime) -> set[tuple[AiringId, ZoneId]]:
@@ -97,7 +101,7 @@ def play_log(db: sqlite3.Connection, limit: int, before: datetime | None) -> lis
            ORDER BY planned_us DESC, airing, zone""",
         (end, start),
     )
-    return [decode(text) for (text,) in rows]
+    return _decoded(rows)
 
 
 def _put(db: sqlite3.Connection, record: AsRun, *, final: bool) -> bool:
@@ -127,3 +131,14 @@ def _segment(raw: dict[str, Any]) -> Segment:
         played_ms=raw["played_ms"],
         cut=CutReason(raw["cut"]),
     )
+
+
+def _decoded(rows: Iterable[tuple[str]]) -> list[AsRun]:
+    """Records that can be read; one written by a newer agent, before an update was rolled back, may not."""
+    records = []
+    for (text,) in rows:
+        try:
+            records.append(decode(text))
+        except (ValueError, KeyError, TypeError) as error:
+            logger.warning("as-run record left out: %s", error)
+    return records

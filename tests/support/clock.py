@@ -40,7 +40,7 @@ class FakeClock:
         """Set the wall clock; the monotonic one does not notice."""
         self._wall += by
 
-    async def pass_(self, seconds: float, grain_s: float = 0.05) -> None:
+    async def pass_(self, seconds: float, grain_s: float = 0.1) -> None:
         """Let time go by, waking sleepers in order and letting everything run in between."""
         end = self._mono_ns + int(seconds * NS)
         while True:
@@ -56,7 +56,7 @@ class FakeClock:
                 return
 
 
-async def settle(turns: int = 30) -> None:
+async def settle(turns: int = 15) -> None:
     """Let every task that can run do so."""
     for _ in range(turns):
         await asyncio.sleep(0)

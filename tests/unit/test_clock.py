@@ -12,11 +12,18 @@ def test_clock_behind_the_last_known_moment_is_not_believed() -> None:
     assert SystemClock(lambda: ClockTrust.SYNCHRONISED, ahead).trust is ClockTrust.UNKNOWN
 
 
-def test_clock_that_is_not_before_the_last_known_moment_is_at_least_restored() -> None:
+def test_clock_that_is_not_before_the_last_run_is_at_least_restored() -> None:
     before = datetime.now(UTC) - timedelta(days=1)
-    assert SystemClock(lambda: ClockTrust.UNKNOWN, before).trust is ClockTrust.RESTORED
-    assert SystemClock(lambda: ClockTrust.RTC, before).trust is ClockTrust.RTC
-    assert SystemClock(lambda: ClockTrust.UNKNOWN, None).trust is ClockTrust.UNKNOWN
+    assert SystemClock(lambda: ClockTrust.UNKNOWN, seen=before).trust is ClockTrust.RESTORED
+    assert SystemClock(lambda: ClockTrust.RTC, seen=before).trust is ClockTrust.RTC
+    assert SystemClock(lambda: ClockTrust.UNKNOWN).trust is ClockTrust.UNKNOWN
+
+
+def test_clock_chip_that_lost_its_time_is_not_believed_until_somebody_sets_the_clock() -> None:
+    ahead = datetime.now(UTC) + timedelta(days=30)
+    assert SystemClock(lambda: ClockTrust.RTC, seen=ahead).trust is ClockTrust.UNKNOWN
+    # one wrong answer of a time server in an earlier run must not silence the box for 30 days
+    assert SystemClock(lambda: ClockTrust.SYNCHRONISED, seen=ahead).trust is ClockTrust.SYNCHRONISED
 
 
 def test_floor_only_rises() -> None:

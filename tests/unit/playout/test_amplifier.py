@@ -141,6 +141,21 @@ async def test_switch_powers_then_unmutes_then_mutes_then_goes_off() -> None:
     assert device.log == ["power True", "mute False", "mute True", "power False", "safe"]
 
 
+async def test_amplifier_stays_on_between_two_close_airings() -> None:
+    import time
+
+    device = Device()
+    async with running(device, AmplifierTimes(settle_ms=0, unmute_ms=0, hold_s=5)) as (switch, _):
+        switch.need(1, time.monotonic_ns())
+        await asyncio.sleep(0.02)
+        switch.need(2, time.monotonic_ns() + 3 * S)
+        switch.release(1)
+        await asyncio.sleep(0.05)
+        assert switch.powered
+        assert not switch.sounding
+    assert device.log == ["power True", "mute False", "mute True", "safe"]
+
+
 async def test_cancel_while_sounding_leaves_the_device_by_its_safe_exit() -> None:
     import time
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -142,6 +143,7 @@ def test_the_same_question_gets_the_same_answer(
     assert plan(state, now, trust) == first
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(st.lists(civil, min_size=1, max_size=4), st.lists(rules, min_size=4, max_size=4), st.integers(1, 3))
 def test_stepping_by_look_again_hears_or_misses_every_airing_once(

@@ -6,16 +6,27 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from agent.model.bulletin import AiringId, BulletinClass, Item, ItemKind, Media, SourceLevel, ZoneId
+from agent.model.bulletin import (
+    AiringId,
+    BulletinClass,
+    ClockTrust,
+    Item,
+    ItemKind,
+    Media,
+    SourceLevel,
+    ZoneId,
+)
 from agent.model.issue import Fault
 from agent.model.report import AsRun, CutReason, MissedReason, Verdict
 from agent.model.schedule import Airing, Programme, Recurrence, Schedule
 from agent.model.timetable import Timetable
 from agent.playout.accounts import MissedKeeper
+from agent.playout.airing_log import blank_record
 from agent.playout.amplifier import AmplifierSwitch, AmplifierTimes
 from agent.playout.station import Station
 from agent.playout.zone import PlayoutSettings, ZonePlayer
@@ -27,6 +38,7 @@ from drivers.api import (
     CueStarted,
     DeviceUnavailableError,
     EndReason,
+    ItemFailed,
     Level,
     LineReading,
 )
@@ -48,6 +60,7 @@ class Speaker:
         self.missing = False
         self._events: asyncio.Queue[AudioEvent | DeviceUnavailableError] = asyncio.Queue()
         self._playing: dict[int, asyncio.Task[None]] = {}
+        self._begun: set[int] = set()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Speaker]:
@@ -71,6 +84,9 @@ class Speaker:
         fade_in_ms: int = 5,
         max_dbfs: float = -1.0,
     ) -> None:
+        for pending in [one for one in self._playing if one not in self._begun]:
+            self._playing.pop(pending).cancel()  # a worker holds one cue that has not begun
+            self._events.put_nowait(CueEnded(pending, self.clock.monotonic_ns(), EndReason.STOPPED, 0))
         self.cues.append((cue, items, at_ns))
         task = asyncio.create_task(self._play(cue, items, at_ns))
         self._playing[cue] = task
@@ -79,6 +95,7 @@ class Speaker:
         await self.clock.sleep((at_ns - self.clock.monotonic_ns()) / NS)
         for other in [one for one in self._playing if one < cue]:
             await self.stop(other)
+        self._begun.add(cue)
         self._events.put_nowait(CueStarted(cue, at_ns))
         total_ms = sum(item.duration_ms - item.start_ms for item in items)
         played = 0
@@ -103,6 +120,15 @@ class Speaker:
             task.cancel()
         self._playing.clear()
         self._events.put_nowait(DeviceUnavailableError("worker gone"))
+
+    def unplug(self) -> None:
+        """The card goes away in mid-cue; the worker lives on."""
+        for cue, task in self._playing.items():
+            task.cancel()
+            self._events.put_nowait(
+                CueEnded(cue, self.clock.monotonic_ns(), EndReason.DEVICE_LOST, 0, "unplugged")
+            )
+        self._playing.clear()
 
     async def probe(self) -> None:
         if self.missing:
@@ -183,12 +209,16 @@ class Shelf:
 class Files:
     def __init__(self) -> None:
         self.held = {"a" * 64, "b" * 64}
+        self.rechecked: list[str] = []
 
     def __contains__(self, sha256: object) -> bool:
         return sha256 in self.held
 
     async def checked(self, sha256: str) -> Path:
-        return Path("/media") / sha256 if sha256 in self.held else Path("/absent")
+        return Path("/media") / sha256
+
+    async def recheck(self, sha256: str) -> None:
+        self.rechecked.append(sha256)
 
 
 class Issues:
@@ -413,3 +443,85 @@ async def test_stop_in_mid_airing_keeps_what_was_heard() -> None:
     assert record.segments[0].cut is CutReason.RESTART
     assert 3_500 <= record.played_ms <= 4_500
     assert bench.shelf.final == {}
+
+
+async def test_started_shortly_before_a_priority_airing_both_are_heard_in_their_turn() -> None:
+    urgent = programme("uu-tien", "12:00:03", 3, "b", BulletinClass.PRIORITY)
+    bench = Bench(programme("thuong", "11:59:50", 30), urgent)
+    bench.clock.step(timedelta(seconds=11))  # the box starts at 12:00:01, in the middle of the programme
+    async with bench:
+        await bench.until(25)
+        finals = {one.programme: one for one in bench.shelf.final.values()}
+    assert finals["uu-tien"].first_sound == NOON + timedelta(seconds=3)
+    assert finals["uu-tien"].verdict is Verdict.HEARD
+    assert [one.cut for one in finals["thuong"].segments] == [CutReason.PREEMPTED, CutReason.NONE]
+    assert len(bench.speaker.cues) == 3
+
+
+async def test_card_that_glitches_once_sounds_again_in_the_next_airing() -> None:
+    async with Bench(programme("mot"), programme("hai", "12:01:00")) as bench:
+        await bench.until(4)
+        bench.speaker.unplug()
+        await bench.until(75)
+        finals = {one.programme: one for one in bench.shelf.final.values()}
+    assert finals["hai"].verdict is Verdict.HEARD
+    assert Fault.AUDIO_CARD_MISSING not in bench.issues.open
+
+
+async def test_board_hears_that_a_lost_airing_is_off_the_air() -> None:
+    async with Bench(programme("tin")) as bench:
+        await bench.until(4)
+        bench.speaker.missing = True
+        bench.speaker.die()
+        await bench.until(20)
+    assert bench.on_air == [("tin", True), ("tin", False)]
+
+
+async def test_recording_replaced_on_air_is_heard_from_the_position_of_the_clock() -> None:
+    async with Bench(programme("tin", seconds=20)) as bench:
+        await bench.until(4)
+        bench.publish(programme("tin", seconds=20, media="b"), version=2)
+        await bench.until(22)
+        record = only(bench.shelf.final)
+        _, items, _ = bench.speaker.cues[-1]
+    assert items[0].path.name == "b" * 64
+    assert items[0].start_ms >= 4_000
+    assert [one.cut for one in record.segments] == [CutReason.SCHEDULE_CHANGED, CutReason.NONE]
+    assert record.schedule_version == 2
+
+
+async def test_power_cut_in_the_pre_roll_is_missed_and_not_called_silent() -> None:
+    bench = Bench(programme("tin"))
+    airing = Airing(programme("tin"), NOON)
+    await bench.shelf.begin(blank_record(airing, ZONE, 1, "order"))
+    bench.station.begin(airing.id, ZONE)
+    bench.clock.step(timedelta(minutes=5))
+    async with bench:
+        await bench.clock.pass_(2)
+        record = only(bench.shelf.final)
+    assert (record.verdict, record.missed) == (Verdict.MISSED, MissedReason.BOX_OFF)
+
+
+async def test_file_that_cannot_be_decoded_is_named_and_checked_again() -> None:
+    async with Bench(programme("tin")) as bench:
+        await bench.until(2)
+        bench.speaker._events.put_nowait(ItemFailed(1, 0, "truncated", "ends early"))
+        await bench.until(12)
+        record = only(bench.shelf.final)
+    assert Fault.MEDIA_UNREADABLE in bench.issues.open
+    assert bench.files.rechecked == ["a" * 64]
+    assert record.verdict is Verdict.PARTIAL
+
+
+async def test_what_a_wrong_clock_says_was_missed_before_the_start_waits_for_the_right_time() -> None:
+    bench = Bench(programme("tin", "11:00:00"))
+    bench.station.planned_until = NOON - timedelta(hours=3)
+    bench.station._facts = replace(bench.station._facts, in_force_since=NOON - timedelta(days=1))
+    bench.clock.trust = ClockTrust.RTC
+    async with bench:
+        await bench.clock.pass_(30, 1.0)
+        assert bench.shelf.final == {}
+        bench.clock.trust = ClockTrust.SYNCHRONISED
+        await bench.clock.pass_(2)
+        record = only(bench.shelf.final)
+    assert record.missed is MissedReason.BOX_OFF
