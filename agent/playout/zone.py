@@ -441,7 +441,9 @@ class ZonePlayer:
             logger.info("zone %s: airing %s %s", self.zone, airing, final.verdict)
 
     async def _save_progress(self) -> None:
-        for stretch in self._stretches.values():
+        for stretch in list(self._stretches.values()):
+            if stretch.cue not in self._stretches:
+                continue  # it ended while another was being saved, and its record with it
             if stretch.started_ns is not None and self._clock.monotonic() - stretch.saved_s >= SAVE_EVERY_S:
                 stretch.saved_s = self._clock.monotonic()
                 await self._shelf.update(stretch.log.record())

@@ -29,6 +29,7 @@ T = TypeVar("T")
 CORRUPT_KEPT = 3
 """Damaged databases kept for a technician; older ones are deleted, because the card is small."""
 
+_NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _SETTINGS = (
     "PRAGMA journal_mode = WAL",
@@ -147,6 +148,9 @@ def _connect_or_replace(path: Path) -> tuple[sqlite3.Connection, str | None]:
     try:
         return _connect(path), None
     except sqlite3.DatabaseError as error:
+        if _code(error) in _NO_ROOM:
+            logger.error("store: no room to open it the usual way (%s)", error)  # noqa: TRY400 - expected
+            return _connect(path, alone=True), None
         if _code(error) not in _CORRUPT:
             raise
         problem = str(error)
@@ -156,13 +160,16 @@ def _connect_or_replace(path: Path) -> tuple[sqlite3.Connection, str | None]:
     return _connect(path), recovered
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *, alone: bool = False) -> sqlite3.Connection:
+    """Open and prepare a database; `alone` keeps the index of the WAL in memory, for a full disk."""
     # The WAL and its index take the mode of the database file, so the mode is set before SQLite opens it.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     path.chmod(0o600)
     _sync_folder(path.parent)
     db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
     try:
+        if alone:
+            db.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
         _check(db)
         for setting in _SETTINGS:
             db.execute(setting).fetchall()

@@ -6,6 +6,7 @@ Every method that writes is one transaction, on the card when it returns. Writer
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -13,6 +14,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from agent.errors import StoreFullError
 from agent.latest import Latest
 from agent.model.bulletin import AiringId, ZoneId
 from agent.model.report import AsRun
@@ -24,6 +26,8 @@ from agent.store.outbox import OutboxCounts, Priority, Report
 from agent.store.state import Json
 from agent.wire.orders import AnyOrder
 from agent.wire.reports import Event, Health, JobReport, Reported
+
+logger = logging.getLogger(__name__)
 
 
 class Store:
@@ -60,7 +64,10 @@ class Store:
             StoreError: no access, no room, or written for newer agents only.
         """
         async with Database.open(path) as database:
-            await database.write(lambda db: outbox.restart(db, monotonic()))
+            try:
+                await database.write(lambda db: outbox.restart(db, monotonic()))
+            except StoreFullError as error:  # what is stored can still be read, and acted by
+                logger.error("store: %s", error)  # noqa: TRY400 - expected
             yield cls(database, monotonic, capacity)
 
     # Inbox

@@ -338,3 +338,37 @@ if __name__ == "__main__":
         asyncio.run(fill_the_disk(Path(sys.argv[2])))
     else:
         asyncio.run(fill_the_disk(Path(sys.argv[2]), file_limit=None))
+
+
+async def test_box_that_starts_on_a_full_disk_still_knows_its_schedule(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mount.returncode != 0:
+        pytest.skip("may not mount a small disk here")
+    try:
+        async with Store.open(disk / "agent.db") as store:
+            await store.put_state({"schedule": "7"}, {"schedule": b"document"})
+        _fill(disk)
+        async with Store.open(disk / "agent.db") as store:
+            assert await store.get_blob("schedule") == b"document"
+            assert store.recovered is None
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def _fill(disk: Path) -> None:
+    """Leave no byte free."""
+    filler = os.open(disk / "filler", os.O_CREAT | os.O_WRONLY)
+    try:
+        with pytest.raises(OSError, match="No space"):
+            _write_until_it_fails(filler)
+    finally:
+        os.close(filler)
+
+
+def _write_until_it_fails(filler: int) -> None:
+    while True:
+        os.write(filler, b"x" * 512)
