@@ -159,3 +159,16 @@ def load_config(path: Path) -> Config:
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), [f"not UTF-8 at byte {error.start}"]) from error
     return parse_config(text, str(path))
+
+
+def load_to_run(path: Path) -> Config:
+    """Read the configuration of a box that is to run.
+
+    Raises:
+        ConfigError: as `load_config`, or the box would have nothing to sound or show: a file cut short by a
+            full disk parses, and must not silence a site.
+    """
+    config = load_config(path)
+    if not config.zones and not config.boards:
+        raise ConfigError(str(path), ["zones: a box needs at least one [[zones]] or [[boards]]"])
+    return config

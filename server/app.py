@@ -23,7 +23,7 @@ from server.api.http import application, listen, serve
 from server.api.operator import OperatorApi
 from server.broker.config import Listener, Member
 from server.broker.link import Link, accepts_credentials
-from server.broker.process import Broker, probe_port
+from server.broker.process import Broker, check_startable
 from server.clock import stamp, utc_now
 from server.console.routes import Console
 from server.enrolment import Enrolment
@@ -89,16 +89,20 @@ async def running(settings: Settings) -> AsyncIterator[str]:
     """
     data = settings.data
     async with AsyncExitStack() as stack:
-        _lock(data, stack)
+        known = check_folder(data)
+        if known:  # so that a second server on this folder hears of the first, not of its ports
+            _lock(data, stack)
         taken = stack.enter_context(listen(settings.host, settings.port))
         local_url = _url(settings.host, taken.getsockname()[1])
         url = settings.public_url or local_url
+        listener = check_startable(Listener(settings.broker_host, settings.broker_port))
+        if not known:
+            _lock(data, stack)
         signer = open_signer(data, settings.station, utc_now())
         database = Database(data / "server.sqlite3")
         await database.open()
         stack.push_async_callback(database.close)
 
-        listener = Listener(settings.broker_host, settings.broker_port or probe_port(settings.broker_host, 0))
         broker = Broker(data / "broker", listener)
         hub, fleet, access = Hub(), Fleet(database), Access(database)
         intake = Intake(database, hub)
@@ -124,9 +128,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
                 await link.connected.wait()
         except TimeoutError as error:
             raise StartError(
-                f"The message broker on {listener.host} port {listener.port} lets its own server not in; "
-                "look into the log above, and remove the folder "
-                f"{data / 'broker'} if it was changed by hand."
+                "mosquitto_refuses", host=listener.host, port=listener.port, path=data / "broker"
             ) from error
 
         device_api = DeviceApi(
@@ -218,20 +220,31 @@ def _tidy(conn: sqlite3.Connection) -> None:
     reports.forget_old(conn, now)
 
 
+def check_folder(data: Path) -> bool:
+    """Whether a server has used the data folder before.
+
+    Raises:
+        StartError: it is a file, lies below one, or cannot be looked into.
+    """
+    try:
+        there = next(path for path in (data, *data.parents) if path.exists())
+        if not there.is_dir():
+            raise StartError("not_folder", path=there)
+        return (data / "lock").exists()
+    except OSError as error:
+        raise StartError("folder", path=data, detail=error.strerror) from error
+
+
 def _lock(data: Path, stack: AsyncExitStack) -> None:
     try:
         data.mkdir(parents=True, mode=0o700, exist_ok=True)
         handle = stack.enter_context((data / "lock").open("w"))
     except OSError as error:
-        raise StartError(
-            f"The data folder {data} cannot be written ({error.strerror}); check --data and its permissions."
-        ) from error
+        raise StartError("folder", path=data, detail=error.strerror) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise StartError(
-            f"Another server is running on the data folder {data}; stop it first, or choose another --data."
-        ) from error
+        raise StartError("shared", path=data) from error
 
 
 def _url(host: str, port: int) -> str:

@@ -6,13 +6,14 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import re
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-from server.app import Settings, run
+from server.app import Settings, check_folder, run
 from server.problems import StartError
 from server.signing import Station
 from server.version import version
@@ -42,13 +43,15 @@ def _main(arguments: list[str] | None) -> int:
                 return 0
     except StartError as error:
         if getattr(options, "json", False):
-            print(json.dumps({"error": str(error)}, ensure_ascii=False))
+            print(json.dumps({"error": error.code, "message": error.message}, ensure_ascii=False))
         else:
-            print(f"loa-server: {error}", file=sys.stderr)
+            for text in error.message.values():
+                print(f"loa-server: {text}", file=sys.stderr)
         return EX_CONFIG
 
 
 def _run(options: argparse.Namespace) -> int:
+    os.umask(0o077)  # SQLite, ffmpeg and Mosquitto make files by it, and the machine may have other users
     logging.basicConfig(
         level=options.log_level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
@@ -80,9 +83,7 @@ def _console_link(options: argparse.Namespace) -> int:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             made = json.load(answer)
     except (urllib.error.URLError, TimeoutError, ValueError) as error:
-        raise StartError(
-            f"The server at {local_url} did not answer ({error}); is it still running?"
-        ) from error
+        raise StartError("no_answer", url=local_url, detail=error) from error
     link = f"{url}{made['path']}"
     _say(options, {"url": link, "expires": made["expires"]}, link)
     return 0
@@ -96,23 +97,21 @@ def _operator_token(options: argparse.Namespace) -> int:
 
 def _server(data: Path) -> tuple[str, str]:
     """Public and local address of the running server."""
+    check_folder(data.absolute())
     try:
         said = json.loads((data / "server.json").read_text())
         return str(said["url"]), str(said["local_url"])
     except (OSError, ValueError, KeyError) as error:
-        raise StartError(
-            f"No server is running on {data}; start it with `loa-server run --data {data}`."
-        ) from error
+        raise StartError("not_running", path=data) from error
 
 
 def _token(data: Path) -> str:
+    check_folder(data.absolute())
     path = data / "operator.token"
     try:
         return path.read_text().strip()
     except OSError as error:
-        raise StartError(
-            f"{path} cannot be read ({error.strerror}); run this as the server's user."
-        ) from error
+        raise StartError("token", path=path, detail=error.strerror) from error
 
 
 def _say(options: argparse.Namespace, values: dict[str, str], plain: str) -> None:

@@ -75,7 +75,7 @@ class Enrolment:
         def take(code: Code) -> Device:
             return Device(
                 id=new_device_id(),
-                name=request.name or code.name,
+                name=code.name or request.name,  # the officer's word counts more than the box's
                 hardware=request.hardware,
                 version=request.version,
                 station=station.name,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from agent.model.text import say
+from agent.model.text import Language, say
+from server.reasons import BODY, spoken
 
 
 class Problem(StrEnum):
@@ -70,13 +71,17 @@ STATUS: dict[Problem, int] = {
 }
 
 
+_ABOUT_DATA = {Problem.INVALID, Problem.TOO_LARGE, Problem.SCHEDULE_INVALID, Problem.SCHEDULE_TOO_LARGE}
+
+
 class RefusedError(Exception):
     """A request that is understood and declined.
 
     Attributes:
         problem: stable code.
-        field: path of the offending field such as `programmes[0].items[1].media`, empty if none.
-        values: what the sentence of the catalogue names.
+        field: path of the offending field such as `programmes[0].items[1].media`; `body` if all
+            of what was sent is to blame, empty if none of it is.
+        values: what the sentence of the catalogue names; phrases are said in its language.
         retry_after_s: when trying again can help, None if time does not help.
     """
 
@@ -84,20 +89,34 @@ class RefusedError(Exception):
         self, problem: Problem, field: str = "", *, retry_after_s: int | None = None, **values: object
     ) -> None:
         self.problem = problem
-        self.field = field
+        self.field = field or (BODY if problem in _ABOUT_DATA else "")
         self.values = {"detail": "", **values}
         self.retry_after_s = retry_after_s
-        super().__init__(f"{problem}: {field or '-'} {values.get('detail', '')}".rstrip())
+        super().__init__(f"{problem}: {self.field or '-'} {values.get('detail', '')}".rstrip())
 
     @property
     def message(self) -> dict[str, str]:
         """The sentence for people, in both languages."""
         key = f"console.error.{self.problem.value}"
-        return {language: say(key, language, **self.values) for language in ("vi", "en")}
+        languages: tuple[Language, ...] = ("vi", "en")
+        return {language: say(key, language, **spoken(self.values, language)) for language in languages}
 
 
 class StartError(Exception):
-    """The server cannot start; the text is one sentence with the remedy. Exit status 78."""
+    """The server cannot start. Exit status 78.
+
+    Attributes:
+        code: stable; what is wrong and the remedy stand under `console.start.<code>`.
+        message: that text in both languages.
+    """
+
+    def __init__(self, code: str, **values: object) -> None:
+        self.code = code
+        self.message = {
+            "vi": say(f"console.start.{code}", "vi", **values),
+            "en": say(f"console.start.{code}", "en", **values),
+        }
+        super().__init__(self.message["en"])
 
 
 class StoreFailedError(Exception):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, NaiveDatetime
+from pydantic import ConfigDict, Field, NaiveDatetime, ValidationError
 
 from agent.model import bulletin as model
 from agent.model.schedule import Schedule
@@ -26,6 +26,7 @@ from agent.wire.topics import down
 from agent.wire.ulid import new_ulid
 from server.clock import utc_now
 from server.problems import Problem, RefusedError
+from server.reasons import broken_rule, mistake
 from server.signing import Signer
 from server.store import content, devices
 from server.store.content import DocumentRow, ScheduleRow
@@ -330,14 +331,18 @@ def _check(document: bytes) -> None:
     try:
         _check_rules(read_schedule(document))
     except WireError as error:
-        raise RefusedError(Problem.SCHEDULE_INVALID, error.field, detail=error.problem) from error
+        field, why = error.field, broken_rule(error.field, error.problem)
+        if isinstance(error.__cause__, ValidationError):
+            field, why = mistake(error.__cause__)
+        raise RefusedError(Problem.SCHEDULE_INVALID, field, detail=why) from error
 
 
 def _check_rules(schedule: Schedule) -> None:
     try:
         Timetable(schedule)
     except ScheduleError as error:
-        raise RefusedError(Problem.SCHEDULE_INVALID, error.field, detail=error.problem) from error
+        why = broken_rule(error.field, error.problem)
+        raise RefusedError(Problem.SCHEDULE_INVALID, error.field, detail=why) from error
 
 
 def _meant(conn: sqlite3.Connection, targets: Targets) -> Iterable[Device]:
@@ -351,5 +356,6 @@ def _meant(conn: sqlite3.Connection, targets: Targets) -> Iterable[Device]:
         if targets.everyone or one.id in targets.devices or set(one.groups) & set(targets.groups)
     ]
     if not meant:
-        raise RefusedError(Problem.NO_TARGET, detail=", ".join(targets.groups))
+        field = "groups" if targets.groups else "all"
+        raise RefusedError(Problem.NO_TARGET, field, detail=", ".join(targets.groups))
     return meant

@@ -94,9 +94,7 @@ def open_signer(data: Path, station: Station, now: datetime) -> Signer:
 def _key(path: Path, data: Path) -> Ed25519PrivateKey:
     if not path.exists():
         if (data / "root.json").exists():
-            raise StartError(
-                f"The key {path} is missing although boxes already trust it; restore it from a backup."
-            )
+            raise StartError("key_missing", path=path)
         key = Ed25519PrivateKey.generate()
         write_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return key
@@ -104,19 +102,16 @@ def _key(path: Path, data: Path) -> Ed25519PrivateKey:
     try:
         loaded = load_pem_private_key(path.read_bytes(), password=None)
     except (ValueError, TypeError, OSError) as error:
-        raise StartError(f"The key {path} cannot be read; restore it from a backup.") from error
+        raise StartError("key_unreadable", path=path) from error
     if not isinstance(loaded, Ed25519PrivateKey):
-        raise StartError(f"The key {path} is not an Ed25519 key; restore it from a backup.")
+        raise StartError("key_kind", path=path)
     return loaded
 
 
 def _refuse_readable_by_others(path: Path) -> None:
     if path.stat().st_mode & _OTHERS:
         remedy = "chmod 700" if path.is_dir() else "chmod 600"
-        raise StartError(
-            f"{path} can be read by other users, so its keys may be known to them; "
-            f"run `{remedy} {path}`, and replace the keys if the machine is shared."
-        )
+        raise StartError("key_open", path=path, remedy=remedy)
 
 
 def _new_root(
@@ -154,16 +149,13 @@ def _checked_root(
         envelope = parse_envelope(data)
         root = Root.read(envelope.payload)
     except WireError as error:
-        raise StartError(f"The trust root {path} is damaged ({error}); restore it from a backup.") from error
+        raise StartError("root_damaged", path=path, detail=error) from error
     ours = root_key.public_key().public_bytes_raw()
     issuer = root.issuer(station.issuer)
     if issuer is None:
         known = ", ".join(one.name for one in root.issuers)
-        raise StartError(
-            f"This data folder belongs to the issuer {known}, not {station.issuer}; "
-            "start with the same --station, or with another --data."
-        )
+        raise StartError("root_other", known=known, issuer=station.issuer)
     issuer_id = key_id(issuer_key.public_key().public_bytes_raw())
     if not valid_signers(envelope, {key_id(ours): ours}) or issuer_id not in issuer.keys:
-        raise StartError(f"The trust root {path} does not match the keys beside it; restore both together.")
+        raise StartError("root_mismatch", path=path)
     return data

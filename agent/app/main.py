@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agent import log
 from agent.app.box import build_box
-from agent.config import BoxSection, Config, load_config
+from agent.config import BoxSection, Config, load_to_run
 from agent.errors import AgentError, ConfigError, Retry, StoreError
 from agent.lifecycle import run_until
 from agent.store.store import Store
@@ -46,7 +46,7 @@ def run_agent(path: Path) -> int:
     """
     log.set_up(os.environ.get("LOA_LOG", "INFO"))
     try:
-        return _run_once(load_config(path), None, path)
+        return _run_once(load_to_run(path), None, path)
     except ConfigError as error:
         mistake = error
     except DriverSetupError as error:
@@ -80,7 +80,7 @@ def _last_good() -> Config | None:
     """The configuration of the last run that started, so that a bad push does not silence a site."""
     folder = Path(os.environ.get("STATE_DIRECTORY", str(BoxSection().data_dir)).split(":")[0])
     try:
-        config = load_config(folder / LAST_GOOD)
+        config = load_to_run(folder / LAST_GOOD)
     except ConfigError as error:
         logger.error("no earlier configuration to fall back to: %s", error)  # noqa: TRY400
         return None

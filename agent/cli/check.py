@@ -53,11 +53,18 @@ class Problem:
 def check_file(path: Path, language: Language) -> list[Problem]:
     """Every mistake in the file, none if an agent can start with it."""
     try:
-        raw = tomllib.loads(path.read_bytes().decode("utf-8"))
+        text = path.read_bytes().decode("utf-8")
     except OSError as error:
         return [_problem("unreadable", "", language, detail=error.strerror)]
     except UnicodeDecodeError as error:
         return [_problem("not_utf8", "", language, byte=error.start)]
+    return check_text(text, language)
+
+
+def check_text(text: str, language: Language) -> list[Problem]:
+    """Every mistake in what a file holds or is about to hold."""
+    try:
+        raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return [_problem("not_toml", "", language, detail=error)]
     try:

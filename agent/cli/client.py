@@ -18,7 +18,8 @@ class AgentUnreachableError(Exception):
     """No answer from the agent.
 
     Attributes:
-        cause: key below `cli.unreachable`: `absent`, `forbidden`, `broken`, `failed` or `config`.
+        cause: key below `cli.unreachable`: `absent`, `forbidden`, `broken`, `failed`, or of the file that
+            names the socket `config`, `config_not_utf8` or `config_not_toml`.
         detail: what the system or the agent said.
     """
 
@@ -55,8 +56,12 @@ def find_socket(given: Path | None, config: Path | None) -> Path:
         return DEFAULT_SOCKET
     try:
         box = tomllib.loads(config.read_text(encoding="utf-8")).get("box", {})
-    except (OSError, ValueError) as error:  # not UTF-8 and not TOML are ValueErrors
-        raise AgentUnreachableError("config", f"{config}: {error}") from error
+    except OSError as error:
+        raise AgentUnreachableError("config", f"{config}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise AgentUnreachableError("config_not_utf8", str(config)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise AgentUnreachableError("config_not_toml", f"{config}: {error}") from error
     folder = box.get("runtime_dir") if isinstance(box, dict) else None
     return DEFAULT_SOCKET if not isinstance(folder, str) else Path(folder) / DEFAULT_SOCKET.name
 

@@ -7,7 +7,8 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
-from agent.config import load_config
+from agent.config import Config, load_config
+from agent.model.text import Language
 from agent.source.identity import FILE_NAME, Identity, enrol, load_identity, save_identity
 
 
@@ -16,14 +17,15 @@ def identity_path(config: Path) -> Path:
     return load_config(config).box.data_dir / FILE_NAME
 
 
-def enrolled_as(config: Path) -> str | None:
-    """Device id of the box, None if it is not enrolled; raises ConfigError or IdentityError."""
-    identity = load_identity(identity_path(config))
+def enrolled_as(config: Config) -> str | None:
+    """Device id of the box, None if it is not enrolled; raises IdentityError."""
+    folder = config.box.data_dir
+    identity = load_identity(folder / FILE_NAME) if folder.is_dir() else None
     return None if identity is None else identity.device
 
 
-def enrol_box(config: Path, url: str, code: str) -> str:
-    """Enrol the box and return its device id.
+def enrol_box(config: Path, url: str, code: str, language: Language = "vi") -> str:
+    """Enrol the box and return its device id; a server that declines says so in `language`.
 
     Raises:
         ConfigError: the configuration cannot be used.
@@ -32,7 +34,10 @@ def enrol_box(config: Path, url: str, code: str) -> str:
     """
     box = load_config(config).box
     path = box.data_dir / FILE_NAME
-    answer = asyncio.run(enrol(url, code, box.name, hardware=_hardware(), version=version("tieng-lang")))
+    asking = enrol(
+        url, code, box.name, hardware=_hardware(), version=version("tieng-lang"), language=language
+    )
+    answer = asyncio.run(asking)
     save_identity(path, Identity(url=url.rstrip("/"), enrolled=answer))
     _give_to_owner(path)
     return answer.device

@@ -6,6 +6,7 @@ Exit status: 0 done; 1 the agent or the server could not be used; 2 wrong usage;
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -13,11 +14,14 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agent.cli.client import AgentUnreachableError, ask, find_socket
+from agent.cli.client import DEFAULT_SOCKET, AgentUnreachableError, ask, find_socket
 from agent.cli.language import argparse_speaks, pick_language
 from agent.cli.words import Words, clean, wrap
+
+if TYPE_CHECKING:
+    from agent.cli.check import Problem
 
 OK, FAILED, USAGE, CONFIG = 0, 1, 2, 78
 INTERRUPTED = 130
@@ -178,10 +182,28 @@ def _show(
     return OK
 
 
-def _run(arguments: argparse.Namespace, _words: Words) -> int:
+def _run(arguments: argparse.Namespace, words: Words) -> int:
+    try:
+        _tell_before_run(arguments, words)
+    except Exception as error:  # noqa: BLE001 - boundary: a fault in telling must not keep a box silent
+        with contextlib.suppress(OSError):
+            print(f"loa run: {type(error).__name__}: {error}", file=sys.stderr)
     from agent.app import run_agent  # noqa: PLC0415 - the whole agent
 
     return run_agent(arguments.config)
+
+
+def _tell_before_run(arguments: argparse.Namespace, words: Words) -> None:
+    """What is wrong with the configuration, in the words of `check-config`; the agent itself logs English."""
+    from agent.cli.check import check_file  # noqa: PLC0415 - pydantic
+
+    problems = check_file(arguments.config, words.language)
+    after = words.say("run.fallback") if problems else ""
+    if arguments.json:
+        _print_json(_problems_as_json(arguments.config, problems) | ({"next": after} if after else {}))
+    elif problems:
+        lines = [*_problem_lines(arguments.config, problems, words), "", *_wrapped(after, words)]
+        print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def _enrol(arguments: argparse.Namespace, words: Words) -> int:
@@ -204,7 +226,7 @@ def _enrol_and_say(
     from agent.source.identity import IdentityError  # noqa: PLC0415 - only here
 
     try:
-        return enrol_box(config, server, code)
+        return enrol_box(config, server, code, words.language)
     except ConfigError:
         _tell_problems(config, arguments, words)
         return CONFIG
@@ -219,7 +241,8 @@ def _enrol_and_say(
 
 def _simulate(arguments: argparse.Namespace, words: Words) -> int:
     from agent.cli.enrolment import enrolled_as  # noqa: PLC0415 - HTTP client and pydantic
-    from agent.cli.simulate import write_config  # noqa: PLC0415 - only here
+    from agent.cli.simulate import draft_config, save_config  # noqa: PLC0415 - only here
+    from agent.config import SourceSection, parse_config  # noqa: PLC0415 - pydantic
     from agent.errors import ConfigError  # noqa: PLC0415 - only here
     from agent.source.identity import IdentityError  # noqa: PLC0415 - only here
 
@@ -227,20 +250,29 @@ def _simulate(arguments: argparse.Namespace, words: Words) -> int:
         _complain(words.say("simulate.no_server"), words.say("simulate.no_server_do"), arguments, words)
         return USAGE
     try:
-        config = write_config(arguments.dir, arguments.server, arguments.listen)
-        device = enrolled_as(config)
+        SourceSection(url=arguments.server or "")
+    except ValueError:  # pydantic's; its sentence is English
+        what = words.say("simulate.bad_url", url=arguments.server)
+        _complain(what, words.say("check.url.do"), arguments, words)
+        return USAGE
+    text = None
+    try:
+        config, text = draft_config(arguments.dir, arguments.server, arguments.listen)
+        parsed = parse_config(text, str(config))
+        device = enrolled_as(parsed)
+        if _answers(parsed.box.runtime_dir / DEFAULT_SOCKET.name):
+            _complain(words.say("simulate.running"), words.say("simulate.running_do"), arguments, words)
+            return FAILED
+        save_config(config, text)
     except OSError as error:
-        _complain(words.say("simulate.no_dir", dir=arguments.dir), str(error), arguments, words)
+        what, do = words.say("simulate.no_dir", dir=arguments.dir), words.say("simulate.no_dir_do")
+        _complain(what, do, arguments, words, detail=str(error))
         return FAILED
     except ConfigError as error:
-        _tell_problems(Path(error.path), arguments, words)
-        return CONFIG
+        return _tell_problems(Path(error.path), arguments, words, text)
     except IdentityError as error:
         _complain(words.say("simulate.bad_identity"), words.say("simulate.bad_identity_do", path=error.path),
                   arguments, words)  # fmt: skip
-        return FAILED
-    if _answers(config):
-        _complain(words.say("simulate.running"), words.say("simulate.running_do"), arguments, words)
         return FAILED
     if device is None and arguments.code:
         found = _enrol_and_say(config, arguments.server, arguments.code, arguments, words)
@@ -260,12 +292,14 @@ def _simulate(arguments: argparse.Namespace, words: Words) -> int:
     return run_agent(config)
 
 
-def _answers(config: Path) -> bool:
-    """Whether an agent already runs on this configuration; two would write the same files."""
+def _answers(at: Path) -> bool:
+    """Whether an agent already runs on this socket; two would write the same files."""
+    if not at.is_socket():
+        return False
     try:
-        ask(find_socket(None, config), "/version")
+        ask(at, "/version")
     except AgentUnreachableError as error:
-        return error.cause not in {"absent", "config"}
+        return error.cause != "absent"
     return True
 
 
@@ -273,22 +307,33 @@ def _check_config(arguments: argparse.Namespace, words: Words) -> int:
     return _tell_problems(arguments.file, arguments, words)
 
 
-def _tell_problems(path: Path, arguments: argparse.Namespace, words: Words) -> int:
-    from agent.cli.check import check_file  # noqa: PLC0415 - pydantic
+def _tell_problems(path: Path, arguments: argparse.Namespace, words: Words, text: str | None = None) -> int:
+    """Tell the mistakes of the file, or of the text that was to be written to it."""
+    from agent.cli.check import check_file, check_text  # noqa: PLC0415 - pydantic
 
-    problems = check_file(path, words.language)
+    language = words.language
+    problems = check_file(path, language) if text is None else check_text(text, language)
     if arguments.json:
-        found = [{"key": one.key, "what": one.what, "do": one.do} for one in problems]
-        _print_json({"file": str(path), "ok": not problems, "problems": found})
+        _print_json(_problems_as_json(path, problems))
     elif not problems:
         _print_lines([words.say("check.good", file=path)])
     else:
-        lines = [words.say("check.bad", file=path, count=len(problems))]
-        for one in problems:
-            lines += ["", f"  {one.key}", *wrap(one.what, words.width, "    ")]
-            lines += wrap(words.say("status.do", do=one.do), words.width, "    ")
-        _print_lines([str(clean(line)) for line in lines])
+        _print_lines(_problem_lines(path, problems, words))
     return CONFIG if problems else OK
+
+
+def _problems_as_json(path: Path, problems: Sequence[Problem]) -> dict[str, Any]:
+    found = [{"key": one.key, "what": one.what, "do": one.do} for one in problems]
+    return {"file": str(path), "ok": not problems, "problems": found}
+
+
+def _problem_lines(path: Path, problems: Sequence[Problem], words: Words) -> list[str]:
+    heading = "check.bad_one" if len(problems) == 1 else "check.bad"
+    lines = [words.say(heading, file=path, count=len(problems))]
+    for one in problems:
+        lines += ["", f"  {one.key}", *wrap(one.what, words.width, "    ")]
+        lines += wrap(words.say("status.do", do=one.do), words.width, "    ")
+    return [str(clean(line)) for line in lines]
 
 
 def _version(arguments: argparse.Namespace, _words: Words) -> int:

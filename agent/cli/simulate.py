@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
+
+from agent.errors import ConfigError
 
 CONFIG_NAME = "config.toml"
 
@@ -53,13 +56,24 @@ def write_config(directory: Path, url: str | None, listen: str | None) -> Path:
         listen: ALSA device that also plays the sound aloud; None keeps what the file says.
 
     Raises:
+        ConfigError: the file there cannot be read.
         OSError: the directory cannot be written.
     """
+    path, text = draft_config(directory, url, listen)
+    save_config(path, text)
+    return path
+
+
+def draft_config(directory: Path, url: str | None, listen: str | None) -> tuple[Path, str]:
+    """Where `write_config` would write, and what; nothing is changed.
+
+    Raises:
+        ConfigError: the file there cannot be read.
+    """
     directory = directory.absolute()
-    directory.mkdir(parents=True, exist_ok=True)
     path = directory / CONFIG_NAME
-    if path.exists():
-        text = path.read_text(encoding="utf-8")
+    text = _existing(path)
+    if text is not None:
         if url is not None:
             text = _URL_LINE.sub(lambda _: f"url = {_quoted(url)}", text, count=1)
         if listen is not None:
@@ -73,8 +87,37 @@ def write_config(directory: Path, url: str | None, listen: str | None) -> Path:
             url=_quoted(url or ""),
             listen=_quoted(listen or ""),
         )
-    path.write_text(text, encoding="utf-8")
-    return path
+    return path, text
+
+
+def save_config(path: Path, text: str) -> None:
+    """Replace the file as a whole, so that whatever happens it is the old or the new one.
+
+    Raises:
+        OSError: the directory cannot be written; the old file is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path = path.resolve()  # a link stays one
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        with contextlib.suppress(FileNotFoundError):
+            fresh.chmod(path.stat().st_mode & 0o777)
+        fresh.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+
+
+def _existing(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), [f"not UTF-8 at byte {error.start}"]) from error
 
 
 def _quoted(value: object) -> str:

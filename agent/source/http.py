@@ -19,6 +19,7 @@ from typing import TypeVar
 import aiohttp
 
 from agent.errors import AgentError, MediaCorruptError, MediaGoneError
+from agent.model.text import Language
 from agent.source.api import Transfer
 from agent.source.errors import NoUplinkError, SourceDownError, SourceRefusedError
 from agent.wire.base import Document
@@ -48,6 +49,7 @@ class Account:
     base_url: str
     device: str = ""
     secret: str = field(default="", repr=False)
+    language: Language = "vi"  # of the server's own sentences in errors
 
     def headers(self) -> dict[str, str]:
         """Basic credentials; none for a box that is not enrolled yet."""
@@ -124,7 +126,7 @@ class HttpLink:
         async with self._answer("GET", url, limits, headers=headers) as answer:
             if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise MediaCorruptError(f"{url}: the server's file is shorter than the {offset} bytes held")
-            await _refuse_errors(answer, url)
+            await _refuse_errors(answer, url, self._account.language)
             if answer.status == HTTPStatus.PARTIAL_CONTENT:
                 start, total = _content_range(answer, url)
             else:
@@ -139,7 +141,7 @@ class HttpLink:
         )
         headers = {} if body is None else {"Content-Type": "application/json"}
         async with self._answer(method, url, limits, headers=headers, body=body) as answer:
-            await _refuse_errors(answer, url)
+            await _refuse_errors(answer, url, self._account.language)
             if (answer.content_length or 0) > max_bytes:
                 raise MediaCorruptError(f"{url}: {answer.content_length} bytes; at most {max_bytes} are read")
             data = bytearray()
@@ -210,13 +212,13 @@ def _parsed(data: bytes, answer_type: type[T]) -> T:
         raise SourceDownError("not_our_server", f"the answer cannot be used: {error}") from error
 
 
-async def _refuse_errors(answer: aiohttp.ClientResponse, url: str) -> None:
+async def _refuse_errors(answer: aiohttp.ClientResponse, url: str, language: Language) -> None:
     status = answer.status
     if status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
         return
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         raise SourceDownError("redirected", f"{url}: redirected ({status}); is a login page in between?")
-    said = _message(await answer.content.read(MAX_ERROR_BYTES)) or answer.reason or ""
+    said = _message(await answer.content.read(MAX_ERROR_BYTES), language) or answer.reason or ""
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE) and answer.method == "GET":
         raise MediaGoneError(f"{url}: the server does not have it ({status})")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -228,7 +230,7 @@ async def _refuse_errors(answer: aiohttp.ClientResponse, url: str) -> None:
     raise SourceDownError(f"http_{status}", f"{url}: {said} ({status})")
 
 
-def _message(body: bytes) -> str:
+def _message(body: bytes, language: Language) -> str:
     """What an error answer says to a person: the `message` of a JSON answer, bounded, on one line."""
     try:
         said = json.loads(body)
@@ -236,7 +238,7 @@ def _message(body: bytes) -> str:
         return ""
     text = said.get("message") if isinstance(said, dict) else None
     if isinstance(text, dict):  # the server says it in several languages
-        text = text.get("vi") or text.get("en")
+        text = text.get(language) or text.get("vi") or text.get("en")
     return " ".join(text.split())[:MAX_MESSAGE_CHARS] if isinstance(text, str) else ""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from agent.errors import AgentError, Retry
+from agent.model.text import Language
 from agent.source.errors import SourceRefusedError
 from agent.source.http import Account, HttpLink, HttpTimes
 from agent.wire.base import Document
@@ -124,19 +125,20 @@ async def enrol(
     *,
     hardware: str = "",
     version: str = "",
+    language: Language = "vi",
     times: HttpTimes | None = None,
 ) -> EnrolAnswer:
     """Ask the source system at `url` to take the box in with the code an officer gave out.
 
     Raises:
-        LinkRefusedError: wrong, used or expired code, in the server's words.
+        LinkRefusedError: wrong, used or expired code, in the server's words in `language`.
         LinkDownError: nobody answered, or it was not a source system.
     """
     try:
         request = EnrolRequest(code=code.strip(), name=name, hardware=hardware, version=version)
     except ValidationError as error:
         raise SourceRefusedError("request", explain(error, 1)[0]) from None
-    link = HttpLink(Account(url.rstrip("/")), times=times or HttpTimes(exchange_s=30.0))
+    link = HttpLink(Account(url.rstrip("/"), language=language), times=times or HttpTimes(exchange_s=30.0))
     try:
         return await link.post(ENROL, request, EnrolAnswer)
     finally:

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from server.access import csrf_good
 from server.api.route import Route, Who
 from server.problems import STATUS, Problem, RefusedError, StoreFailedError
+from server.reasons import BODY, Phrase
 from server.store.devices import Device
 
 logger = logging.getLogger(__name__)
@@ -148,7 +149,8 @@ def _of_http(error: web.HTTPException) -> RefusedError:
         case 413:
             return RefusedError(Problem.TOO_LARGE)
         case _:
-            return RefusedError(Problem.INVALID, detail=error.reason)
+            why = Phrase("wrong.other", {"field": BODY, "detail": error.reason})
+            return RefusedError(Problem.INVALID, detail=why)
 
 
 async def _require_operator(request: web.Request, gate: Gate) -> None:

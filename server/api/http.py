@@ -54,10 +54,7 @@ def listen(host: str, port: int) -> socket.socket:
         taken.listen(BACKLOG)
     except OSError as error:
         taken.close()
-        raise StartError(
-            f"Port {port} on {host} (HTTP) cannot be used: {error.strerror}. "
-            "Stop the program that holds it, or choose another with --listen."
-        ) from error
+        raise StartError("http_port", port=port, host=host, detail=error.strerror) from error
     taken.setblocking(False)
     return taken
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from agent.wire.base import DeviceId, Line, Moment, Sha256, Text, Ulid
 from agent.wire.reports import AsRunReport, Event, IssueReport, ZoneHealth
@@ -122,7 +123,7 @@ class PublishRequest(Request):
     @model_validator(mode="after")
     def _somebody(self) -> PublishRequest:
         if not (self.devices or self.groups or self.all):
-            raise ValueError("names nobody: give devices, groups or all")
+            raise PydanticCustomError("nobody", "names nobody: give devices, groups or all")
         return self
 
 

@@ -10,12 +10,13 @@ from typing import TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from agent.wire.errors import explain
 from server.problems import Problem, RefusedError
+from server.reasons import Phrase, mistake
 
 Model = TypeVar("Model", bound=BaseModel)
 
 MAX_BODY_BYTES = 1024 * 1024
+MAX_DIGITS = 12
 MAX_SCHEDULE_DRAFT_BYTES = 16 * 1024 * 1024
 
 
@@ -92,12 +93,16 @@ def check(model: type[Model], data: bytes) -> Model:
         RefusedError: naming the first field that is wrong.
     """
     try:
-        return model.model_validate_json(data)
+        return model.model_validate_json(data.decode())
+    except UnicodeDecodeError as error:
+        raise RefusedError(
+            Problem.INVALID, detail=Phrase("wrong.not_utf8", {"byte": error.start + 1})
+        ) from error
     except ValidationError as error:
-        field, _, problem = explain(error, 1)[0].partition(": ")
-        raise RefusedError(Problem.INVALID, "" if field == "document" else field, detail=problem) from error
+        field, why = mistake(error)
+        raise RefusedError(Problem.INVALID, field, detail=why) from error
     except RecursionError as error:
-        raise RefusedError(Problem.INVALID, detail="nested too deeply") from error
+        raise RefusedError(Problem.INVALID, detail=Phrase("wrong.deep")) from error
 
 
 def number(request: web.Request, name: str, default: int, low: int, high: int) -> int:
@@ -107,6 +112,8 @@ def number(request: web.Request, name: str, default: int, low: int, high: int) -
         RefusedError: no number, or out of range.
     """
     text = request.query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-        raise RefusedError(Problem.INVALID, name, detail=f"{low}..{high}")
+    # The length is looked at first because `int` raises on thousands of digits.
+    if len(text) > MAX_DIGITS or not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
+        why = Phrase("wrong.range", {"field": name, "low": low, "high": high})
+        raise RefusedError(Problem.INVALID, name, detail=why)
     return int(text)

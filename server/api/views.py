@@ -12,6 +12,7 @@ from server.clock import utc_now
 from server.fleet import Box
 from server.media.loudness import Loudness
 from server.problems import Problem, RefusedError
+from server.reasons import mistake
 from server.store.content import MediaRow, ScheduleRow
 
 _LINE: TypeAdapter[str] = TypeAdapter(Line)
@@ -26,7 +27,7 @@ def clean_line(text: str, field: str) -> str:
     try:
         return _LINE.validate_python(text)
     except ValidationError as error:
-        raise RefusedError(Problem.INVALID, field, detail=error.errors()[0]["msg"]) from error
+        raise RefusedError(Problem.INVALID, field, detail=mistake(error, field)[1]) from error
 
 
 def media(row: MediaRow) -> models.MediaAnswer:

@@ -61,8 +61,6 @@ class Broker:
         Raises:
             StartError: not installed, port taken, or it does not come up.
         """
-        if _mosquitto() is None:
-            raise StartError("Mosquitto is not installed; run `apt-get install mosquitto`.")
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self.set_members(members)
         run_as = pwd.getpwuid(os.geteuid()).pw_name
@@ -70,7 +68,7 @@ class Broker:
             self._folder / "mosquitto.conf",
             configuration(self._folder.resolve(), self.listener, run_as).encode(),
         )
-        await asyncio.to_thread(self._refuse_taken_port)
+        await asyncio.to_thread(check_startable, self.listener)
         await self._launch()
         try:
             await self._wait_ready()
@@ -112,7 +110,7 @@ class Broker:
     async def _launch(self) -> None:
         binary = _mosquitto()
         if binary is None:
-            raise StartError("Mosquitto is not installed any more; run `apt-get install mosquitto`.")
+            raise StartError("no_mosquitto")
         self._said = []
         self._child = await asyncio.create_subprocess_exec(
             *command(binary, "-c", str(self._folder / "mosquitto.conf"), on_death=signal.SIGTERM),
@@ -151,18 +149,25 @@ class Broker:
         except TimeoutError:
             logger.debug("broker: not ready after %.0f s", READY_LIMIT_S)
         raise StartError(
-            f"Mosquitto did not start on {self.listener.host} port {self.listener.port}: "
-            f"{'; '.join(self._said) or 'it said nothing'}"
+            "mosquitto_failed",
+            host=self.listener.host,
+            port=self.listener.port,
+            detail="; ".join(self._said) or "–",
         )
 
-    def _refuse_taken_port(self) -> None:
-        try:
-            probe_port(self.listener.host, self.listener.port)
-        except OSError as error:
-            raise StartError(
-                f"Port {self.listener.port} on {self.listener.host} (message broker) cannot be used: "
-                f"{error.strerror}. Stop the program that holds it, or choose another with --broker-listen."
-            ) from error
+
+def check_startable(wanted: Listener) -> Listener:
+    """Where a broker could listen now, with a free port in place of 0; nothing is written.
+
+    Raises:
+        StartError: Mosquitto is not installed, or the port is taken.
+    """
+    if _mosquitto() is None:
+        raise StartError("no_mosquitto")
+    try:
+        return Listener(wanted.host, probe_port(wanted.host, wanted.port))
+    except OSError as error:
+        raise StartError("broker_port", port=wanted.port, host=wanted.host, detail=error.strerror) from error
 
 
 def probe_port(host: str, port: int) -> int:

@@ -57,11 +57,18 @@ def tables(words: Words, boxes: list[Box], airings: list[tuple[str, AsRunReport]
 
 
 def _summary(words: Words, boxes: list[Box]) -> str:
-    online = sum(box.online for box in boxes)
+    if not boxes:
+        return ""
     trouble = sum(bool(box.health and box.health.issues) or not box.online for box in boxes)
-    kind = "good" if not trouble else "bad"
-    text = words("all_well", n=online) if not trouble else words("some_trouble", n=trouble, of=len(boxes))
-    return "" if not boxes else f'<p class="summary">{_mark(kind, "✔" if not trouble else "✖", text)}</p>'
+    unscheduled = sum(box.wanted is None for box in boxes)
+    marks = []
+    if trouble:
+        marks.append(_mark("bad", "✖", words("some_trouble", n=trouble, of=len(boxes))))
+    if unscheduled:
+        marks.append(_mark("warn", "–", words("unscheduled", n=unscheduled)))
+    if not marks:
+        marks.append(_mark("good", "✔", words("all_well", n=len(boxes))))
+    return f'<p class="summary">{"<br>".join(marks)}</p>'
 
 
 def _boxes(words: Words, boxes: list[Box]) -> str:

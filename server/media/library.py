@@ -16,6 +16,7 @@ from server.clock import utc_now
 from server.media.ingest import Canonical, make_canonical, workspace_in
 from server.media.speech import speak
 from server.problems import Problem, RefusedError
+from server.reasons import Phrase
 from server.store import content
 from server.store.content import MediaRow
 from server.store.database import Database
@@ -98,7 +99,7 @@ class Library:
                 except StopAsyncIteration:
                     return
                 except TimeoutError as error:
-                    raise RefusedError(Problem.INVALID, detail="the upload stalled") from error
+                    raise RefusedError(Problem.INVALID, detail=Phrase("wrong.stalled")) from error
                 size += len(chunk)
                 if size > LARGEST_UPLOAD:
                     raise RefusedError(Problem.TOO_LARGE, detail=f"{LARGEST_UPLOAD // 1024**2} MB")
@@ -127,7 +128,7 @@ def _measured(made: Canonical) -> dict[str, object]:
 
 def _move_into_place(made: Canonical, target: Path) -> None:
     target.parent.mkdir(exist_ok=True)
-    made.path.chmod(0o644)
+    made.path.chmod(0o600)
     made.path.replace(target)
     folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

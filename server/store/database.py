@@ -46,10 +46,7 @@ class Database:
             self._read_connection = await loop.run_in_executor(self._reader, _open_reader, self._path)
         except (sqlite3.Error, OSError) as error:
             await self.close()
-            raise StartError(
-                f"The database {self._path} cannot be used ({error}); "
-                "check the disk and its permissions, or restore a backup."
-            ) from error
+            raise StartError("database", path=self._path, detail=error) from error
 
     async def write(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = False) -> T:
         """Run `work` as one transaction: all of it is durable when this returns, or none of it happened.

@@ -42,6 +42,7 @@ from server.signing import Station
 
 pytestmark = pytest.mark.timeout(120)
 
+ENGLISH = re.compile(r"\b(is|not|should|required|permitted|Input|Value|Invalid|supported)\b")
 STATION = Station("tan-loc", "ca-mau", "Đài truyền thanh xã Tân Lộc")
 
 
@@ -439,9 +440,15 @@ async def test_a_wrong_schedule_names_its_field_and_changes_nothing(tmp_path: Pa
         for draft, code, field in cases:
             refused = await bench.call("POST", "/api/v1/schedules", json=draft, expect=422)
             assert (refused["error"], refused["field"]) == (code, field)
+            assert not ENGLISH.search(refused["message"]["vi"]), refused["message"]["vi"]
         await bench.call("GET", "/api/v1/schedules/lich-thuong-ngay", expect=404)
-        refused = await bench.call("POST", "/api/v1/schedules", data=b"{not json", expect=422)
-        assert refused["error"] == "invalid"
+        for broken in (b"{not json", b'{"id": "\xff"}'):
+            refused = await bench.call("POST", "/api/v1/schedules", data=broken, expect=422)
+            assert (refused["error"], refused["field"]) == ("invalid", "body")
+        for limit in ("abc", "0", "9" * 5000):
+            refused = await bench.call("GET", f"/api/v1/media?limit={limit}", expect=422)
+            assert refused["field"] == "limit"
+            assert "từ 1 đến 1000" in refused["message"]["vi"]
 
 
 async def test_a_published_schedule_is_retained_signed_and_fetchable(tmp_path: Path) -> None:

@@ -75,7 +75,10 @@ def refused(*arguments: str) -> str:
     done = subprocess.run([*SERVER, *arguments], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 78
     assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()[-1].split(". ")) <= 2
+    vi, en = done.stderr.strip().splitlines()[-2:]
+    assert vi.startswith("loa-server: ")
+    assert "Hãy" in vi
+    assert len(en.split(". ")) <= 2
     return done.stderr.strip().splitlines()[-1]
 
 
@@ -120,15 +123,43 @@ def test_the_broker_dies_with_a_killed_server(tmp_path: Path) -> None:
 def test_a_taken_port_is_named_with_the_remedy(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
+        (tmp_path / "used").mkdir()
         http = refused("run", "--data", str(tmp_path / "a"), "--listen", f"127.0.0.1:{port}")
         assert port in http
         assert "--listen" in http
+        assert not (tmp_path / "a").exists()
         broker = refused(
             *("run", "--data", str(tmp_path / "b"), "--listen", "127.0.0.1:0"),
             *("--broker-listen", f"127.0.0.1:{port}"),
         )
         assert port in broker
         assert "--broker-listen" in broker
+        assert not (tmp_path / "b").exists()
+        refused(
+            *("run", "--data", str(tmp_path / "used"), "--listen", "127.0.0.1:0"),
+            *("--broker-listen", f"127.0.0.1:{port}"),
+        )
+        assert not list((tmp_path / "used").iterdir())
+
+
+def test_a_file_is_no_data_folder(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    for command in ("run", "console-link", "operator-token"):
+        for data in (file, file / "below"):
+            assert f"{file} is not a folder" in refused(command, "--data", str(data))
+
+
+def test_nothing_is_readable_by_other_users_whatever_the_folder_is(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    with a_process(data):
+        url, token = said(data)["url"], (data / "operator.token").read_text().strip()
+        call(f"{url}/api/v1/speech", token, {"text": "Kính chào bà con"})
+        files = [path for path in data.rglob("*") if path.is_file()]
+        assert [path for path in files if path.suffix == ".flac"]
+        public = {data / "server.json", data / "root.json"}  # addresses and public keys
+        assert [path for path in files if path.stat().st_mode & 0o077 and path not in public] == []
 
 
 def test_two_servers_do_not_share_a_data_folder(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from agent.app.main import EX_CONFIG, LAST_GOOD, AlreadyRunningError, _alone, ru
 from agent.config import Config
 from agent.errors import ConfigError
 
+ZONE = '[[zones]]\nid = "main"\naudio = { kind = "simulated" }\n'
+
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, ConfigError | None]]:
@@ -25,7 +27,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, Con
 
 
 def test_good_configuration_runs(tmp_path: Path, runs: list[tuple[str, ConfigError | None]]) -> None:
-    (tmp_path / "c.toml").write_text('[box]\nname = "Thôn Một"\n', encoding="utf-8")
+    (tmp_path / "c.toml").write_text('[box]\nname = "Thôn Một"\n' + ZONE, encoding="utf-8")
     assert run_agent(tmp_path / "c.toml") == 0
     assert runs == [("Thôn Một", None)]
 
@@ -33,7 +35,7 @@ def test_good_configuration_runs(tmp_path: Path, runs: list[tuple[str, ConfigErr
 def test_bad_push_falls_back_to_the_last_configuration_that_worked(
     tmp_path: Path, runs: list[tuple[str, ConfigError | None]]
 ) -> None:
-    (tmp_path / LAST_GOOD).write_text('[box]\nname = "cũ"\n', encoding="utf-8")
+    (tmp_path / LAST_GOOD).write_text('[box]\nname = "cũ"\n' + ZONE, encoding="utf-8")
     (tmp_path / "c.toml").write_text("[box]\nnmae = 1\n", encoding="utf-8")
     assert run_agent(tmp_path / "c.toml") == 0
     ((name, mistake),) = runs
@@ -48,6 +50,8 @@ def test_bad_configuration_without_an_earlier_one_says_so_by_its_status(
     (tmp_path / "c.toml").write_bytes(b"\xff\xfe")
     assert run_agent(tmp_path / "c.toml") == EX_CONFIG
     assert run_agent(tmp_path / "missing.toml") == EX_CONFIG
+    (tmp_path / "empty.toml").touch()  # cut short by a full disk
+    assert run_agent(tmp_path / "empty.toml") == EX_CONFIG
     assert runs == []
 
 

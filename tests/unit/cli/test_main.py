@@ -13,10 +13,12 @@ from types import ModuleType
 
 import pytest
 
-from agent.cli import enrolment
+from agent.cli import check, enrolment
+from agent.cli import main as cli
 from agent.cli.client import AgentUnreachableError, find_socket
 from agent.cli.language import argparse_speaks, pick_language
 from agent.cli.main import main
+from agent.cli.simulate import write_config
 from agent.source.errors import SourceDownError, SourceRefusedError
 from agent.source.identity import load_identity
 from agent.wire.device_api import BrokerAddress, EnrolAnswer, Place
@@ -62,8 +64,12 @@ class FakeServer:
     def __init__(self) -> None:
         self.error: Exception | None = None
         self.asked: list[_EnrolRequest] = []
+        self.language = ""
 
-    async def enrol(self, url: str, code: str, name: str, *, hardware: str, version: str) -> EnrolAnswer:
+    async def enrol(
+        self, url: str, code: str, name: str, *, hardware: str, version: str, language: str
+    ) -> EnrolAnswer:
+        self.language = language
         self.asked.append(_EnrolRequest(code=code, name=name, hardware=hardware, version=version))
         if self.error is not None:
             raise self.error
@@ -181,6 +187,20 @@ def test_a_configuration_that_cannot_be_read_is_told(tmp_path: Path, capsys: Cap
     assert "Không đọc được tệp cấu hình" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("held", "expected"), [(b"\xff\xfe", "is not UTF-8"), (b"box = [", "not valid TOML")]
+)
+def test_a_configuration_that_is_no_text_or_no_toml_is_told_without_python_words(
+    tmp_path: Path, capsys: Captured, held: bytes, expected: str
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(held)
+    assert main(["status", "--lang", "en", "--config", str(path)]) == 1
+    told = capsys.readouterr().err.replace("\n", " ")
+    assert expected in told
+    assert "codec" not in told
+
+
 # --- enrolment -----------------------------------------------------------------------------------
 
 
@@ -243,6 +263,107 @@ def test_run_hands_the_configuration_to_the_agent_and_its_status_back(ran: list[
     assert ran == [Path("/etc/x.toml")]
 
 
+BROKEN = "[playout]\nmax_dbfs = 5\n"
+
+
+def test_run_tells_the_mistakes_like_check_config_and_still_hands_over(
+    config: Path, ran: list[Path], capsys: Captured
+) -> None:
+    config.write_text(BROKEN)
+    assert main(["run", "--config", str(config)]) == 7
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "playout.max_dbfs" in captured.err
+    assert "từ -40 đến 0" in captured.err
+    assert "cấu hình gần nhất còn dùng được" in captured.err.replace("\n", " ")
+    assert main(["run", "--config", str(config), "--lang", "en"]) == 7
+    assert "the last configuration that worked" in capsys.readouterr().err.replace("\n", " ")
+    assert ran == [config, config]
+
+
+def test_run_tells_programs_in_json(config: Path, ran: list[Path], capsys: Captured) -> None:
+    assert main(["run", "--config", str(config), "--json"]) == 7
+    assert json.loads(capsys.readouterr().out) == {"file": str(config), "ok": True, "problems": []}
+    config.write_text(BROKEN)
+    assert main(["run", "--config", str(config), "--json", "--lang", "en"]) == 7
+    told = json.loads(capsys.readouterr().out)
+    assert told["problems"][0]["do"] == "Choose a number from -40 to 0"
+    assert "last configuration that worked" in told["next"]
+
+
+def test_run_says_nothing_of_a_good_configuration(config: Path, ran: list[Path], capsys: Captured) -> None:
+    assert main(["run", "--config", str(config)]) == 7
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_fault_in_telling_mistakes_does_not_keep_the_box_silent(
+    config: Path, ran: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise KeyError("a kind of mistake nobody thought of")
+
+    monkeypatch.setattr(check, "check_file", fails)
+    assert main(["run", "--config", str(config)]) == 7
+    assert ran == [config]
+
+
+def test_one_mistake_is_one_mistake_in_english(config: Path, capsys: Captured) -> None:
+    config.write_text(BROKEN)
+    assert main(["check-config", str(config), "--lang", "en"]) == 78
+    assert ": 1 mistake." in capsys.readouterr().out
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> Path:
+    """A simulated box that is there already, with something a person wrote."""
+    path = write_config(tmp_path / "box", "http://one:1", None)
+    path.write_text(path.read_text() + "# mine\n")
+    return path
+
+
+def test_simulate_leaves_a_running_box_as_it_is(
+    simulated: Path, ran: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    before = simulated.read_bytes()
+    monkeypatch.setattr(cli, "_answers", lambda _: True)
+    assert main(["simulate", "--dir", str(simulated.parent), "--server", "http://two:2"]) == 1
+    assert "đang chạy trong thư mục này" in capsys.readouterr().err
+    assert simulated.read_bytes() == before
+    assert ran == []
+
+
+@pytest.mark.parametrize("url", ["foo bar", "ftp://x", "https://x/path"])
+def test_simulate_refuses_a_wrong_address_before_it_writes(
+    simulated: Path, ran: list[Path], capsys: Captured, url: str
+) -> None:
+    before = simulated.read_bytes()
+    assert main(["simulate", "--dir", str(simulated.parent), "--server", url]) == 2
+    assert "không đúng dạng" in capsys.readouterr().err
+    assert simulated.read_bytes() == before
+    absent = simulated.parent / "absent"
+    assert main(["simulate", "--dir", str(absent), "--server", url]) == 2
+    assert not absent.exists()
+    assert ran == []
+
+
+@pytest.mark.parametrize("held", [b"\xff\xfe", b"box = [", b'[box]\nnam = 1\n\n[source]\nurl = ""\n'])
+def test_simulate_tells_the_mistakes_of_a_file_that_is_there_and_leaves_it(
+    simulated: Path, ran: list[Path], capsys: Captured, held: bytes
+) -> None:
+    simulated.write_bytes(held)
+    assert main(["simulate", "--dir", str(simulated.parent), "--server", "http://two:2"]) == 78
+    assert "có 1 chỗ sai" in capsys.readouterr().out
+    assert simulated.read_bytes() == held
+    assert ran == []
+
+
+def test_a_server_that_declines_is_asked_to_say_so_in_the_language_of_the_line(
+    tmp_path: Path, server: FakeServer, ran: list[Path]
+) -> None:
+    assert main(["simulate", "--lang", "en", "--dir", str(tmp_path / "box"), *ENROL]) == 7
+    assert server.language == "en"
+
+
 def test_simulate_enrols_once_and_runs_the_agent(
     tmp_path: Path, server: FakeServer, ran: list[Path], capsys: Captured
 ) -> None:
@@ -285,7 +406,10 @@ def test_simulate_with_a_damaged_identity_names_the_file(
 def test_simulate_on_a_path_that_is_a_file_is_told(tmp_path: Path, ran: list[Path], capsys: Captured) -> None:
     (tmp_path / "file").write_text("")
     assert main(["simulate", "--dir", str(tmp_path / "file")]) == 1
-    assert "Không ghi được vào thư mục" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "Không ghi được vào thư mục" in told
+    assert "--dir" in told
+    assert "Errno" not in told
     assert ran == []
 
 

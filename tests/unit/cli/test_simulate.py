@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
 
 from agent.cli.check import check_file
-from agent.cli.simulate import write_config
+from agent.cli.simulate import save_config, write_config
 from agent.config import load_config
 
 
@@ -43,3 +44,29 @@ def test_what_a_person_changed_is_kept_and_only_what_is_asked_for_is_changed(tmp
     assert (config.source.url, config.boards[0].width_px) == ("http://two:2", 128)
     assert config.zones[0].audio.options["listen"] == "plughw:1"
     assert path.read_text().endswith("# mine\n")
+
+
+def test_saving_leaves_one_whole_file_with_its_mode_and_its_link(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.toml", tmp_path / "box/config.toml"
+    real.write_text("old")
+    real.chmod(0o640)
+    link.parent.mkdir()
+    link.symlink_to(real)
+    save_config(link, "new")
+    assert link.is_symlink()
+    assert (real.read_text(), stat.S_IMODE(real.stat().st_mode)) == ("new", 0o640)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["box", "real.toml"]
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("old")
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        save_config(path, "new")
+    assert path.read_text() == "old"
+    assert [one.name for one in tmp_path.iterdir()] == ["config.toml"]

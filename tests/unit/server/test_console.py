@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -123,6 +124,17 @@ def test_faults_are_said_in_words_with_what_to_do() -> None:
     assert "1 trên 1 cụm loa cần xem lại" in text
     unknown = IssueReport(code="TL-999", subject="square", since=NOW)
     assert "TL-999 square" in text_of(tables(Words("vi", NOW), [a_box(issues=(unknown,))], []))
+
+
+def test_a_box_without_a_schedule_is_not_counted_as_fine() -> None:
+    bare = replace(a_box(), wanted=None)
+    alone = text_of(tables(Words("vi", NOW), [bare], []))
+    assert "1 cụm loa chưa có lịch phát" in alone
+    assert "hoạt động tốt" not in alone
+    assert "hoạt động tốt" in text_of(tables(Words("vi", NOW), [a_box()], []))
+    both = text_of(tables(Words("vi", NOW), [bare, a_box(online=False)], []))
+    assert "1 trên 2 cụm loa cần xem lại" in both
+    assert "1 cụm loa chưa có lịch phát" in both
 
 
 def test_a_lost_box_is_not_shown_as_sounding() -> None:

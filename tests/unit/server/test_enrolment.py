@@ -79,6 +79,16 @@ async def test_an_address_may_try_again_after_a_quarter_of_an_hour(tmp_path: Pat
         assert answer.secret not in repr(answer)
 
 
+async def test_the_name_given_with_the_code_wins_over_what_the_box_says(tmp_path: Path) -> None:
+    async with an_enrolment(tmp_path, Counter()) as enrolment:
+        for given, said, kept in (("Loa ấp 3", "box", "Loa ấp 3"), ("", "Loa chợ", "Loa chợ")):
+            code, _ = await enrolment.make_code(given, (), QUARTER)
+            answer = await enrolment.enrol(EnrolRequest(code=code, name=said), "a", BROKER)
+            known = await enrolment.authenticate(answer.device, answer.secret)
+            assert known is not None
+            assert known.name == kept
+
+
 async def test_a_box_is_known_by_its_secret_only(tmp_path: Path) -> None:
     async with an_enrolment(tmp_path, Counter()) as enrolment:
         code, _ = await enrolment.make_code("Loa", (), QUARTER)
