@@ -246,7 +246,8 @@ def show(record: Report, folder: Path) -> None:
         english = f"  {DIM}{say(f'demo.{key}', 'en')}{PLAIN}" if ENGLISH else ""
         print(f"  {say(f'demo.{key}'):<26}{value}{english}")
     print(f"\n{say('demo.files')}")
-    for path in (folder / "box" / "speaker.wav", folder / PICTURE, folder / "box" / "amplifier.jsonl"):
+    box = folder / "box"
+    for path in (box / "speaker.wav", box / "board.png", folder / PICTURE, box / "amplifier.jsonl"):
         if path.exists():
             print(f"  {path}")
     print(flush=True)
@@ -266,12 +267,12 @@ def run(wish: Wish) -> int:
         try:
             api, record = Demo(rig, wish).run()
             show(record, folder)
+            print(say("demo.console", url=console_link(api)), flush=True)
             if wish.once:
                 if record["verdict"] != "heard":
                     print(say("demo.failed", problem=f"{record['verdict']}: {record}"), file=sys.stderr)
                     print(rig.log_tails(), file=sys.stderr)
                 return 0 if record["verdict"] == "heard" else 1
-            print(say("demo.console", url=console_link(api)))
             print(say("demo.stop_hint"), flush=True)
             stay(rig)
         except (ApiError, RigError, OSError) as error:

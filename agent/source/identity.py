@@ -30,7 +30,7 @@ class IdentityError(AgentError):
     def __init__(self, path: Path, problem: str) -> None:
         self.path = path
         self.problem = problem
-        super().__init__(f"{path}: {problem}; pair the box again (loa pair) or restore the file")
+        super().__init__(f"{path}: {problem}; pair the box again (loa enrol) or restore the file")
 
 
 class Identity(Document):
