@@ -103,9 +103,10 @@ def _publish(api: Api, rig: Rig, tones: list[str], say: Say) -> list[Entry]:
         answered = time.monotonic()
 
         def in_force(version: int = version) -> bool | None:
-            news = watch.take(1.0)
-            found = news is not None and news[0] == "reported" and news[1].get("schedule_version") == version
-            return found or None
+            while (news := watch.take(1.0)) is not None:  # `wait` pauses between looks: take all there is
+                if news[0] == "reported" and news[1].get("schedule_version") == version:
+                    return True
+            return None
 
         rig.wait(f"version {version} in force", 10, in_force)
         took_ms.append((time.monotonic() - answered) * 1000)
