@@ -45,8 +45,9 @@ from agent.model.issue import Fault
 from agent.model.schedule import Airing
 from agent.playout.accounts import MissedKeeper
 from agent.playout.amplifier import AmplifierSwitch, AmplifierTimes
+from agent.playout.contracts import PlayoutSettings
 from agent.playout.station import Station
-from agent.playout.zone import PlayoutSettings, ZonePlayer
+from agent.playout.zone import ZonePlayer
 from agent.signage.engine import Screen, SignageEngine
 from agent.source.api import Transfer
 from agent.source.identity import Identity, load_identity

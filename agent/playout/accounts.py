@@ -9,9 +9,9 @@ import logging
 from agent.clock import Clock
 from agent.model.bulletin import ClockTrust
 from agent.playout.airing_log import blank_record, missed_record
+from agent.playout.contracts import AiringShelf
 from agent.playout.plan import plan
 from agent.playout.station import Station
-from agent.playout.zone import AiringShelf
 
 logger = logging.getLogger(__name__)
 

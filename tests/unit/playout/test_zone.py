@@ -28,8 +28,9 @@ from agent.model.timetable import Timetable
 from agent.playout.accounts import MissedKeeper
 from agent.playout.airing_log import blank_record
 from agent.playout.amplifier import AmplifierSwitch, AmplifierTimes
+from agent.playout.contracts import PlayoutSettings
 from agent.playout.station import Station
-from agent.playout.zone import PlayoutSettings, ZonePlayer
+from agent.playout.zone import ZonePlayer
 from drivers.api import (
     AmplifierState,
     AudioEvent,
