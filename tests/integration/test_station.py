@@ -82,16 +82,16 @@ def test_broker_killed_and_restarted_in_mid_programme_is_not_heard(paired: Stati
 
 
 def test_box_started_late_joins_where_the_wall_clock_is(paired: Station) -> None:
-    start = paired.air(9)
+    start = paired.air(9, paired.tones() * 4)  # long: a machine that stands still may start the box late
     paired.kill("box", signal.SIGTERM)
     sleep_until(start + timedelta(seconds=1))
     paired.start_box()
-    record = paired.record(start)
+    record = paired.record(start, limit_s=60)
     heard = paired.speaker()
-    assert record["verdict"] == "partial"
+    assert record["verdict"] == "partial", record
     assert record["segments"][0]["from_ms"] >= 1000
-    assert wrong_places(heard, start) == []
-    assert heard.sounding_ms(start, start + LENGTH) > 500
+    assert [wrong for n in range(4) for wrong in wrong_places(heard, start + n * LENGTH)] == []
+    assert heard.sounding_ms(start, start + 4 * LENGTH) > 500
 
 
 def test_stop_in_mid_airing_is_orderly_and_silent(paired: Station) -> None:
