@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from agent.errors import ConfigError
 from agent.wire.errors import explain
+from agent.wire.orders import LanguageCode
 
 ZoneName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -40,6 +41,7 @@ class BoxSection(Section):
     runtime_dir: Path = Path("/run/tieng-lang")
     timezone: Annotated[str, AfterValidator(_timezone)] = "Asia/Ho_Chi_Minh"
     language: Literal["vi", "en"] = "vi"
+    languages: Annotated[tuple[LanguageCode, ...], Field(min_length=1, max_length=16)] = ("vi",)
 
 
 class SourceSection(Section):
@@ -76,6 +78,32 @@ class Driver(Section):
     options: dict[str, str | int | float | bool | list[int]] = Field(default_factory=dict)
 
 
+class MeterSection(Driver):
+    """What measures an amplifier's supply, and what is normal there."""
+
+    idle_amps: float | None = Field(default=None, ge=0, le=100)
+    full_amps: float | None = Field(default=None, gt=0, le=200)
+    low_volts: float = Field(default=0, ge=0, le=400)
+    high_volts: float = Field(default=400, gt=0, le=400)
+    warm_c: float = Field(default=70, ge=30, le=150)
+    hot_c: float = Field(default=85, ge=30, le=150)
+
+
+class InputSection(Driver):
+    """A sound input: line-in, microphone, or the sound of a tuner."""
+
+    id: ZoneName
+
+
+class SpeechSection(Section):
+    """Turns text into speech on the box."""
+
+    engine: Literal["espeak-ng", "command", "none"] = "espeak-ng"
+    command: Annotated[tuple[str, ...], Field(max_length=32)] = ()
+    voice: str = Field(default="", max_length=64)
+    words_per_minute: int = Field(default=150, ge=80, le=260)
+
+
 class AmplifierSection(Driver):
     """The amplifier of a zone and its times."""
 
@@ -92,6 +120,10 @@ class ZoneSection(Section):
     audio: Driver
     amplifier: AmplifierSection = AmplifierSection(kind="none")
     line_sense: Driver | None = None
+    delay_ms: float = Field(default=0, ge=0, le=5000)
+    spare_amplifier: AmplifierSection | None = None
+    meter: MeterSection | None = None
+    microphone: Driver | None = None
 
 
 class BoardSection(Driver):
@@ -111,6 +143,12 @@ class SensorsSection(Section):
     storage: Driver = Driver(kind="host")
 
 
+class TunerSection(Driver):
+    """The FM receiver, and the sound input its sound comes in by."""
+
+    input: ZoneName
+
+
 class Config(Section):
     """Everything the agent is told by its file."""
 
@@ -119,14 +157,22 @@ class Config(Section):
     content: ContentSection = ContentSection()
     playout: PlayoutSection = PlayoutSection()
     sensors: SensorsSection = SensorsSection()
+    speech: SpeechSection = SpeechSection()
+    safety_button: Driver | None = None
+    tuner: TunerSection | None = None
+    inputs: tuple[InputSection, ...] = Field(default=(), max_length=8)
     zones: tuple[ZoneSection, ...] = Field(default=(), max_length=8)
     boards: tuple[BoardSection, ...] = Field(default=(), max_length=8)
 
     @model_validator(mode="after")
     def _names_unique(self) -> Config:
-        for what, ids in (("zones", [z.id for z in self.zones]), ("boards", [b.id for b in self.boards])):
-            if len(set(ids)) != len(ids):
+        for what, parts in (("zones", self.zones), ("boards", self.boards), ("inputs", self.inputs)):
+            if len({part.id for part in parts}) != len(parts):
                 raise ValueError(f"two {what} have the same id")
+        if self.tuner is not None and self.tuner.input not in {one.id for one in self.inputs}:
+            raise ValueError(f"tuner: there is no input {self.tuner.input!r}")
+        if self.speech.engine == "command" and not self.speech.command:
+            raise ValueError("speech: engine 'command' needs a command")
         return self
 
 

@@ -58,21 +58,64 @@ class DriverSetupError(DriverError):
 # --- sound -----------------------------------------------------------------------------------------
 
 
+class Signal(StrEnum):
+    """Sounds the worker makes itself, without a file or decoder.
+
+    `attention` is the two-tone signal before an emergency, `tone` a sine of `CueItem.hertz`, `sweep` a sine
+    that rises from 100 Hz to 8 kHz over the item, `silence` nothing at all. All but silence at -12 dBFS peak.
+    """
+
+    ATTENTION = "attention"
+    TONE = "tone"
+    SWEEP = "sweep"
+    SILENCE = "silence"
+
+
+class FeedKind(StrEnum):
+    """How live sound reaches the worker."""
+
+    PIPE = "pipe"
+    CAPTURE = "capture"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFeed:
+    """Live sound for the worker.
+
+    Attributes:
+        place: for `pipe` the path of a FIFO to which the agent writes an encoded stream that libvlc can read
+            without seeking (MP3, AAC in ADTS, MPEG-TS, Ogg, FLAC), or WAV; for `capture` the ALSA name of an
+            input, or `simulated:<path of a WAV file>`, which is captured from in real time, over and over.
+        buffer_ms: sound kept ahead against jitter, 50 to 5000.
+    """
+
+    kind: FeedKind
+    place: str
+    buffer_ms: int = 300
+
+
 @dataclass(frozen=True, slots=True)
 class CueItem:
-    """One piece of sound inside a cue.
+    """One piece of sound inside a cue: a file, a signal or a live feed; exactly one of the three.
 
     Attributes:
         path: file to decode; already verified against its hash by the caller.
-        start_ms: position in the file at which to begin, >= 0.
-        duration_ms: expected whole length of the file, used to notice truncation; 0 when unknown.
+        start_ms: position in the file at which to begin, >= 0; not for a feed.
+        duration_ms: expected whole length, used to notice truncation; 0 when unknown. For a signal its
+            length; a feed ends after it.
         gain_db: loudness gain from the schedule, -40 to +20.
+        signal: what the worker is to make.
+        hertz: pitch of `Signal.TONE`, 20 to 20000.
+        feed: live sound.
     """
 
-    path: Path
+    path: Path | None = None
     start_ms: int = 0
     duration_ms: int = 0
     gain_db: float = 0.0
+    signal: Signal | None = None
+    hertz: int = 1000
+    feed: LiveFeed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +149,7 @@ class Level:
         played_ms: sound of this cue consumed by the device so far, silence between items included.
         rms_dbfs: root mean square over the period, -120 (digital silence) to 0.
         peak_dbfs: highest sample of the period, -120 to 0.
+        starved_ms: how long the live feed now heard has given nothing; 0 for anything else.
     """
 
     cue: int
@@ -113,6 +157,7 @@ class Level:
     played_ms: int
     rms_dbfs: float
     peak_dbfs: float
+    starved_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +165,8 @@ class ItemFailed:
     """An item could not be decoded, wholly or from some point; the cue goes on with the next.
 
     Attributes:
-        code: `unreadable` (not audio, or missing) or `truncated` (ended before its announced length).
+        code: `unreadable` (not audio, or missing), `truncated` (ended before its announced length) or
+            `input_lost` (a live feed ended or its device went away before its time).
     """
 
     cue: int
@@ -163,7 +209,16 @@ class Audio(Protocol):
     def name(self) -> str: ...
 
     async def cue(
-        self, cue: int, items: tuple[CueItem, ...], at_ns: int, *, fade_in_ms: int = 5, max_dbfs: float = -1.0
+        self,
+        cue: int,
+        items: tuple[CueItem, ...],
+        at_ns: int,
+        *,
+        fade_in_ms: int = 5,
+        max_dbfs: float = -1.0,
+        volume_db: float = 0.0,
+        duck_ms: int = 0,
+        duck_db: float = -18.0,
     ) -> None:
         """Load items and start them, gapless, so that the first frame is heard at `at_ns`.
 
@@ -173,7 +228,11 @@ class Audio(Protocol):
             at_ns: CLOCK_MONOTONIC nanoseconds; best at least 300 ms ahead. If it has passed, the
                 sound starts as soon as possible *at the position the clock says*.
             fade_in_ms: gain ramp at the very start, 0 to 1000.
-            max_dbfs: clamp applied after gain, -40 to 0.
+            max_dbfs: no sample goes above it: a limiter after all gain, then a clamp; -40 to 0.
+            volume_db: gain of the whole cue on top of that of its items, -60 to +12.
+            duck_ms: for so long from `at_ns` on, what sounded before goes on underneath, lowered to
+                `duck_db`, and only then ends; 0 ends it at `at_ns`, 0 to 10000.
+            duck_db: -60 to 0.
 
         Raises:
             DeviceUnavailableError: the worker is gone or does not answer within 2 s.
@@ -182,6 +241,10 @@ class Audio(Protocol):
 
     async def stop(self, cue: int, *, fade_ms: int = 50) -> None:
         """End the cue with a ramp down of `fade_ms`; no-op if it is not in force."""
+        ...
+
+    async def adjust(self, cue: int, *, volume_db: float, max_dbfs: float, ramp_ms: int = 200) -> None:
+        """Change volume and limit of a cue while it sounds, along a ramp; no-op if it is not in force."""
         ...
 
     async def probe(self) -> None:
@@ -278,6 +341,122 @@ class LineSenseDriver(Protocol):
     def from_options(cls, name: str, options: Options) -> Self: ...
 
     def open(self) -> AbstractAsyncContextManager[LineSense]: ...
+
+
+# --- meters: what does the amplifier draw? -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReading:
+    """Supply of an amplifier, or current in its line; None where nothing measures it.
+
+    Attributes:
+        volts: of the amplifier's supply.
+        amps: drawn from it (or flowing in the loudspeaker line), mean over the conversion.
+        temperature_c: of the amplifier.
+        at_ns: CLOCK_MONOTONIC nanoseconds of the measurement.
+    """
+
+    volts: float | None
+    amps: float | None
+    temperature_c: float | None
+    at_ns: int
+
+
+class Meter(Protocol):
+    """Measures the supply of one amplifier (INA219, ADS1115, MCP3008)."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def read(self) -> MeterReading: ...
+
+    async def probe(self) -> None: ...
+
+
+class MeterDriver(Protocol):
+    """Factory of one meter."""
+
+    @classmethod
+    def from_options(cls, name: str, options: Options) -> Self: ...
+
+    def open(self) -> AbstractAsyncContextManager[Meter]: ...
+
+
+# --- tuner -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TunerState:
+    """What a tuner receives; None where the chip does not tell.
+
+    Attributes:
+        megahertz: frequency tuned to, None before the first `tune`.
+        muted: its output is muted.
+        locked: a station is received.
+        rssi: signal strength in the chip's own unit.
+        stereo: the pilot is received.
+    """
+
+    megahertz: float | None
+    muted: bool
+    locked: bool | None
+    rssi: int | None
+    stereo: bool | None = None
+
+
+class Tuner(Protocol):
+    """An FM receiver whose sound comes in by a sound card. Safe state: muted, asleep."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def tune(self, megahertz: float) -> TunerState:
+        """Tune, still muted; returns once the chip says it is ready.
+
+        Raises:
+            DeviceRefusedError: outside 87.0 to 108.0.
+            DeviceUnavailableError: no answer, or not ready within a second.
+        """
+        ...
+
+    async def set_mute(self, *, muted: bool) -> None: ...
+
+    async def read(self) -> TunerState: ...
+
+    async def probe(self) -> None: ...
+
+
+class TunerDriver(Protocol):
+    """Factory of one tuner."""
+
+    @classmethod
+    def from_options(cls, name: str, options: Options) -> Self: ...
+
+    def open(self) -> AbstractAsyncContextManager[Tuner]: ...
+
+
+# --- buttons ---------------------------------------------------------------------------------------
+
+
+class Button(Protocol):
+    """A push-button on the box, such as the safety stop."""
+
+    @property
+    def name(self) -> str: ...
+
+    def presses(self) -> AsyncIterator[float]:
+        """Yields how long, in seconds, each press lasted (0.05 or more), when it is let go."""
+        ...
+
+
+class ButtonDriver(Protocol):
+    """Factory of one button."""
+
+    @classmethod
+    def from_options(cls, name: str, options: Options) -> Self: ...
+
+    def open(self) -> AbstractAsyncContextManager[Button]: ...
 
 
 # --- board -----------------------------------------------------------------------------------------

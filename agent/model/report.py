@@ -28,6 +28,10 @@ class MissedReason(StrEnum):
     AUDIO = "audio_unavailable"
     PREEMPTED = "preempted"
     SAFETY_STOP = "safety_stop"
+    HOURS = "outside_hours"
+    LIVE = "live_unavailable"
+    CANCELLED = "cancelled"
+    STOPPED = "stopped"
 
 
 class CutReason(StrEnum):
@@ -40,6 +44,13 @@ class CutReason(StrEnum):
     SCHEDULE_CHANGED = "schedule_changed"
     CLOCK_STEP = "clock_step"
     STOPPED = "stopped"
+    SAFETY_STOP = "safety_stop"
+    HOURS = "outside_hours"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    PAUSED = "paused"
+    LIVE_LOST = "live_lost"
+    LIVE_SILENT = "live_silent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,10 @@ class Evidence:
         amplifier_on: the amplifier was powered and unmuted throughout.
         amplifier_fault: its fault pin was seen; None if there is no such pin.
         failed_items: `item id: code` of items that could not be decoded.
+        microphone_ms: part of `sounding_ms` in which the microphone heard what was sent; None without one.
+        supply_amps: mean current of the amplifier's supply while sound was due; None without a meter.
+        drawn_ms: part of `sounding_ms` in which the amplifier drew the current that sound needs; None
+            without a meter or without a learnt idle current.
     """
 
     output_rms_dbfs: float | None = None
@@ -83,6 +98,9 @@ class Evidence:
     amplifier_on: bool = False
     amplifier_fault: bool | None = None
     failed_items: tuple[str, ...] = ()
+    microphone_ms: int | None = None
+    supply_amps: float | None = None
+    drawn_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

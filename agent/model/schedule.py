@@ -8,8 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from agent.model.bulletin import AiringId, BulletinClass, ClockTrust, Item, SourceLevel, ZoneId
+
+
+class Resume(StrEnum):
+    """What becomes of an airing that something higher cut or kept from beginning."""
+
+    STOPPED = "stopped"
+    """It goes on where it stopped, as long as its window lasts: bulletins."""
+
+    CLOCK = "clock"
+    """It goes on where the wall clock is by then: relays."""
+
+    DROP = "drop"
+    """It does not come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,9 @@ class Programme:
         valid_from: no airing starts before this moment (UTC).
         valid_until: no airing starts at or after this moment (UTC).
         clock_needed: least clock trust with which an airing may start.
+        resume: what becomes of it after a cut.
+        window: how long after its planned end it may still sound, if it was cut.
+        fallback: it sounds only where nothing else does.
     """
 
     id: str
@@ -50,6 +67,9 @@ class Programme:
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     clock_needed: ClockTrust = ClockTrust.RTC
+    resume: Resume = Resume.STOPPED
+    window: timedelta = timedelta(minutes=30)
+    fallback: bool = False
 
     @property
     def duration(self) -> timedelta:
@@ -70,19 +90,33 @@ class Schedule:
     @property
     def media(self) -> dict[str, Item]:
         """Every file the schedule needs, by SHA-256."""
-        return {item.media.sha256: item for programme in self.programmes for item in programme.items}
+        return {
+            item.media.sha256: item
+            for programme in self.programmes
+            for item in programme.items
+            if item.media.is_file
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Airing:
-    """One occurrence of a programme."""
+    """One occurrence of a programme, or one round of what an order asks for.
+
+    Attributes:
+        key: id of its own, `<anything>@<YYYYmmddTHHMMSSZ>`; empty for an occurrence of the schedule.
+        order_id: the order that asked for it, empty for the schedule's.
+    """
 
     programme: Programme
     start: datetime
+    key: str = ""
+    order_id: str = ""
 
     @property
     def id(self) -> AiringId:
         """Stable across schedule versions, so that an edited schedule repeats nothing already aired."""
+        if self.key:
+            return AiringId(self.key)
         return AiringId(f"{self.programme.id}@{self.start.astimezone(UTC):%Y%m%dT%H%M%SZ}")
 
     @property

@@ -7,6 +7,7 @@ Paths (device credentials by HTTP Basic: device id and secret, except `enrol`):
 - `GET  /device/v1/documents/<order id>`  signed envelope, with ETag
 - `GET  /device/v1/schedules/<sha256>`    schedule document
 - `GET  /device/v1/media/<sha256>`        media, with Range
+- `GET  /device/v1/live/<grant id>`       a live announcement as it is spoken: MP3, without end until it ends
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ HEARTBEAT = "/device/v1/heartbeat"
 DOCUMENTS = "/device/v1/documents/"
 SCHEDULES = "/device/v1/schedules/"
 MEDIA = "/device/v1/media/"
+LIVE = "/device/v1/live/"
 
 
 class EnrolRequest(Document):

@@ -10,10 +10,13 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from agent.model.bulletin import BulletinClass, SourceLevel
+from agent.model.bulletin import BulletinClass, LiveSource, SourceLevel
 from agent.wire.base import Document, Line, Moment, Name, RelativeUrl, Sha256, Text, Ulid
+
+LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+"""BCP 47 language tag such as `vi`, `km` or `vi-VN`."""
 
 
 class ScopeKind(StrEnum):
@@ -97,12 +100,62 @@ class BoardPage(Document):
     dwell_s: int = Field(default=10, ge=2, le=3600)
 
 
+class EmergencyEvent(StrEnum):
+    """Event types with a pre-staged message."""
+
+    FLOOD = "flood"
+    STORM = "storm"
+    FLASH_FLOOD = "flash_flood"
+    DAM_RELEASE = "dam_release"
+    LANDSLIDE = "landslide"
+    FIRE = "fire"
+    EPIDEMIC = "epidemic"
+    EVACUATION = "evacuation"
+    ALL_CLEAR = "all_clear"
+    TEST = "test"
+    OTHER = "other"
+
+
+def _known_event(value: object) -> object:
+    """An event this build has no message for is still an emergency; its text is spoken."""
+    return EmergencyEvent.OTHER if isinstance(value, str) and value not in _EVENTS else value
+
+
+_EVENTS = frozenset(EmergencyEvent)
+
+Event = Annotated[EmergencyEvent, BeforeValidator(_known_event)]
+
+
+class StagedMessage(Document):
+    """A recording kept on the box for emergencies of one type, in one language."""
+
+    event: Event
+    language: LanguageCode = "vi"
+    text: Text = ""
+    media: MediaRef
+
+
 class Desired(Order):
-    """What the box should hold; replaces the former `desired` of the same issuer and scope as a whole."""
+    """What the box should hold; replaces the former `desired` of the same issuer and scope as a whole.
+
+    Attributes:
+        hours: when the station may sound; empty means at any time. Only an emergency overrides it.
+        hours_version: rises with each change of `hours`.
+        priority_order: ids of priority programmes and bulletins in the order a person at the commune set;
+            what it does not name comes after.
+        messages: recordings to keep on the box for emergencies.
+        languages: language versions this box plays, in order; empty: those of its configuration.
+    """
 
     kind: Literal["desired"] = "desired"
     schedule: ScheduleRef | None = None
-    hours: tuple[HoursWindow, ...] = ()
+    hours: tuple[HoursWindow, ...] = Field(default=(), max_length=64)
+    hours_version: int = Field(default=0, ge=0, le=2**53)
+    priority_order: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        default=(), max_length=200
+    )
+    messages: tuple[StagedMessage, ...] = Field(default=(), max_length=200)
+    languages: tuple[LanguageCode, ...] = Field(default=(), max_length=16)
     groups: tuple[Name, ...] = Field(default=(), max_length=32)
     pages: tuple[BoardPage, ...] = Field(default=(), max_length=64)
     settings: dict[Name, str | int | float | bool] = Field(default_factory=dict, max_length=64)
@@ -112,7 +165,7 @@ class Desired(Order):
 class BulletinPart(Document):
     """One language version of a bulletin."""
 
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "vi"
+    language: LanguageCode = "vi"
     title: Line
     text: Text = ""
     media: MediaRef | None = None
@@ -132,33 +185,18 @@ class Bulletin(Order):
     approver: Line = ""
 
 
-class EmergencyEvent(StrEnum):
-    """Event types with a pre-staged message."""
-
-    FLOOD = "flood"
-    STORM = "storm"
-    FLASH_FLOOD = "flash_flood"
-    DAM_RELEASE = "dam_release"
-    LANDSLIDE = "landslide"
-    FIRE = "fire"
-    EPIDEMIC = "epidemic"
-    EVACUATION = "evacuation"
-    ALL_CLEAR = "all_clear"
-    TEST = "test"
-    OTHER = "other"
-
-
 class Emergency(Order):
     """Class khẩn cấp: sounds at once, until `expires` or a `cancel`."""
 
     kind: Literal["emergency"] = "emergency"
-    event: EmergencyEvent
+    event: Event
     level: SourceLevel
     parts: tuple[BulletinPart, ...] = Field(min_length=1, max_length=16)
     zones: tuple[Name, ...] = ()
     repeats: int = Field(default=3, ge=1, le=100)
     repeat_every_s: int = Field(default=600, ge=30, le=86_400)
     max_minutes: int = Field(default=60, ge=1, le=1440)
+    attention_s: int = Field(default=6, ge=4, le=8)
 
 
 class Cancel(Order):
@@ -167,16 +205,6 @@ class Cancel(Order):
     kind: Literal["cancel"] = "cancel"
     cancels: Ulid
     all_clear: BulletinPart | None = None
-
-
-class LiveSource(StrEnum):
-    """Where live sound comes from."""
-
-    STREAM = "stream"
-    MULTICAST = "multicast"
-    LINE_IN = "line_in"
-    FM = "fm"
-    MICROPHONE = "microphone"
 
 
 class Grant(Order):
@@ -190,6 +218,7 @@ class Grant(Order):
     stream_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     zones: tuple[Name, ...] = ()
     max_minutes: int = Field(default=30, ge=1, le=240)
+    chime: bool = True
     silence_limit_s: int = Field(default=30, ge=1, le=600)
     stall_limit_s: int = Field(default=10, ge=1, le=120)
 
@@ -207,6 +236,8 @@ class JobAction(StrEnum):
     SELF_TEST = "self_test"
     SCREENSHOT = "screenshot"
     SUPPORT_BUNDLE = "support_bundle"
+    SAFETY_STOP = "safety_stop"
+    SAFETY_RELEASE = "safety_release"
 
 
 class Job(Order):

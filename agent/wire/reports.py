@@ -60,6 +60,13 @@ class ZoneHealth(Document):
     amplifier_on: bool | None = None
     next_airing: Short | None = None
     next_start: Moment | None = None
+    reason: Short | None = None
+    rung: Short | None = None
+    volume_db: float | None = None
+    safety_until: Moment | None = None
+    supply_amps: float | None = None
+    supply_volts: float | None = None
+    amplifier_temperature_c: float | None = None
 
 
 class IssueReport(Document):
@@ -106,6 +113,16 @@ class EventType(StrEnum):
     ISSUE_RAISED = "issue_raised"
     ISSUE_CLEARED = "issue_cleared"
     STARTED = "started"
+    EMERGENCY_BEGUN = "emergency_begun"
+    EMERGENCY_ENDED = "emergency_ended"
+    ORDER_ENDED = "order_ended"
+    LIVE_BEGUN = "live_begun"
+    LIVE_LOST = "live_lost"
+    LIVE_ENDED = "live_ended"
+    HOURS_OVERRIDDEN = "hours_overridden"
+    SAFETY_STOPPED = "safety_stopped"
+    SAFETY_RELEASED = "safety_released"
+    CONTROL = "control"
 
 
 class Event(Document):
@@ -157,6 +174,9 @@ class AsRunReport(Document):
     amplifier_on: bool = False
     amplifier_fault: bool | None = None
     failed_items: tuple[Line, ...] = ()
+    microphone_ms: int | None = None
+    supply_amps: float | None = None
+    drawn_ms: int | None = None
     verdict: Verdict
     missed: MissedReason | None = None
 
@@ -235,6 +255,9 @@ def asrun_report(report_id: str, record: AsRun) -> AsRunReport:
             "amplifier_on": proof.amplifier_on,
             "amplifier_fault": proof.amplifier_fault,
             "failed_items": list(proof.failed_items),
+            "microphone_ms": proof.microphone_ms,
+            "supply_amps": proof.supply_amps,
+            "drawn_ms": proof.drawn_ms,
             "verdict": record.verdict,
             "missed": record.missed,
         }

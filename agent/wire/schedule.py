@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import hashlib
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ from agent.model import bulletin as model
 from agent.model import schedule as plan
 from agent.wire.base import Document, Line, Moment, Name, Text
 from agent.wire.errors import WireError
-from agent.wire.orders import MediaRef
+from agent.wire.orders import LanguageCode, MediaRef
 
 MAX_SCHEDULE_BYTES = 16 * 1024 * 1024
 
@@ -25,17 +26,36 @@ def _timezone(name: str) -> str:
     return name
 
 
+class RelayRef(Document):
+    """Live sound inside a programme: another station relayed for a fixed time."""
+
+    source: model.LiveSource
+    address: Annotated[str, Field(max_length=500)] = ""
+    duration_ms: int = Field(ge=1000, le=24 * 3600 * 1000)
+    silence_limit_s: int = Field(default=30, ge=1, le=600)
+    stall_limit_s: int = Field(default=10, ge=1, le=120)
+
+
 class ItemDocument(Document):
-    """One bulletin inside a programme."""
+    """One bulletin inside a programme: a file, or a relay."""
 
     id: Name
     title: Line
-    kind: model.ItemKind = model.ItemKind.SPEECH
-    media: MediaRef
+    kind: Literal["chime", "speech", "music", "live"] = "speech"
+    media: MediaRef | None = None
+    relay: RelayRef | None = None
     text: Text = ""
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "vi"
+    language: LanguageCode = "vi"
     author: Line = ""
     approver: Line = ""
+
+    @model_validator(mode="after")
+    def _one_sound(self) -> ItemDocument:
+        if (self.media is None) == (self.relay is None):
+            raise ValueError("must have either media or relay")
+        if (self.kind == "live") != (self.relay is not None):
+            raise ValueError("a relay is of kind live, and nothing else is")
+        return self
 
 
 class RecurrenceDocument(Document):
@@ -60,6 +80,9 @@ class ProgrammeDocument(Document):
     valid_from: Moment | None = None
     valid_until: Moment | None = None
     clock_needed: Literal["unknown", "restored", "rtc", "synchronised"] = "rtc"
+    resume: plan.Resume = plan.Resume.STOPPED
+    window_minutes: int = Field(default=30, ge=0, le=240)
+    fallback: bool = False
 
     @model_validator(mode="after")
     def _validity(self) -> ProgrammeDocument:
@@ -126,21 +149,42 @@ def _programme(one: ProgrammeDocument) -> plan.Programme:
         valid_from=one.valid_from,
         valid_until=one.valid_until,
         clock_needed=model.ClockTrust[one.clock_needed.upper()],
+        resume=plan.Resume.CLOCK if any(item.relay for item in one.items) else one.resume,
+        window=timedelta(minutes=one.window_minutes),
+        fallback=one.fallback,
     )
 
 
 def _item(item: ItemDocument) -> model.Item:
-    media = item.media
+    media, live = _sound(item)
     return model.Item(
         id=item.id,
         title=item.title,
-        kind=item.kind,
-        media=model.Media(media.sha256, media.size_bytes, media.duration_ms, media.gain_db, media.url),
+        kind=model.ItemKind(item.kind),
+        media=media,
+        live=live,
         text=item.text,
         language=item.language,
         author=item.author,
         approver=item.approver,
     )
+
+
+def _sound(item: ItemDocument) -> tuple[model.Media, model.LiveInput | None]:
+    relay, media = item.relay, item.media
+    if relay is not None:
+        live = model.LiveInput(relay.source, relay.address, relay.silence_limit_s, relay.stall_limit_s)
+        # The same input is the same session wherever it stands, so one connection serves all.
+        name = hashlib.sha256(repr(live).encode()).hexdigest()[:16]
+        return model.live_media(name, relay.duration_ms), live
+    if media is None:
+        raise AssertionError("the document was checked")
+    return media_of(media), None
+
+
+def media_of(media: MediaRef) -> model.Media:
+    """A file as a value."""
+    return model.Media(media.sha256, media.size_bytes, media.duration_ms, media.gain_db, media.url)
 
 
 def _set(moments: tuple[datetime, ...]) -> frozenset[datetime]:
