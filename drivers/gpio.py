@@ -31,9 +31,28 @@ def pin_factory() -> Any:
     except ImportError as error:
         raise DriverSetupError(f"GPIO libraries are not installed: {error}") from error
     try:
-        return pins.LGPIOFactory()
+        factory = pins.LGPIOFactory()
     except (OSError, GPIOZeroError, _library_error()) as error:
         raise DeviceUnavailableError(f"the GPIO chip of this machine cannot be opened: {error}") from error
+    factory.pin_class = steady_pin(pins)
+    return factory
+
+
+def steady_pin(pins: Any) -> Any:
+    """The lgpio pin of gpiozero, made to become an output at its level.
+
+    That of gpiozero 2.0.1 becomes a low output first and takes its level after that: long enough for an
+    amplifier that a low level switches on.
+
+    Args:
+        pins: the module `gpiozero.pins.lgpio`.
+    """
+
+    class SteadyPin(pins.LGPIOPin):  # type: ignore[misc]  # gpiozero is untyped
+        def output_with_state(self, state: Any) -> None:
+            pins.lgpio.gpio_claim_output(self.factory._handle, self._number, int(bool(state)))  # noqa: SLF001
+
+    return SteadyPin
 
 
 @contextmanager

@@ -41,3 +41,13 @@ def boolean(name: str, options: Options, key: str, *, default: bool) -> bool:
     if not isinstance(value, bool):
         raise DriverSetupError(f"{name}: option {key!r} must be true or false")
     return value
+
+
+def number(
+    name: str, options: Options, key: str, *, low: float, high: float, default: float | None = None
+) -> float:
+    """Number from `low` to `high`; required when `default` is None. Raises DriverSetupError."""
+    value = options.get(key, default)
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
+        raise DriverSetupError(f"{name}: option {key!r} must be a number from {low:g} to {high:g}")
+    return float(value)

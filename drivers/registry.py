@@ -12,10 +12,13 @@ if TYPE_CHECKING:
         AmplifierDriver,
         AudioDriver,
         BoardDriver,
+        ButtonDriver,
         ClockSensor,
         LineSenseDriver,
+        MeterDriver,
         PowerSensor,
         StorageSensor,
+        TunerDriver,
         UplinkSensor,
     )
 
@@ -48,6 +51,26 @@ def amplifier_driver(kind: str) -> type[AmplifierDriver]:
 def line_sense_driver(kind: str) -> type[LineSenseDriver]:
     """Load the line sensor registered under `kind`; raises DriverSetupError when there is none."""
     return cast("type[LineSenseDriver]", _load("line_sense", kind))
+
+
+def microphone_driver(kind: str) -> type[LineSenseDriver]:
+    """Load the monitoring microphone registered under `kind`; raises DriverSetupError when there is none."""
+    return cast("type[LineSenseDriver]", _load("microphone", kind))
+
+
+def meter_driver(kind: str) -> type[MeterDriver]:
+    """Load the meter registered under `kind`; raises DriverSetupError when there is none."""
+    return cast("type[MeterDriver]", _load("meter", kind))
+
+
+def tuner_driver(kind: str) -> type[TunerDriver]:
+    """Load the tuner registered under `kind`; raises DriverSetupError when there is none."""
+    return cast("type[TunerDriver]", _load("tuner", kind))
+
+
+def button_driver(kind: str) -> type[ButtonDriver]:
+    """Load the button registered under `kind`; raises DriverSetupError when there is none."""
+    return cast("type[ButtonDriver]", _load("button", kind))
 
 
 def board_driver(kind: str) -> type[BoardDriver]:

@@ -28,7 +28,13 @@ class Faults:
 
     Attributes:
         horn_open: the line to the loudspeaker is cut.
-        amplifier_dead: the amplifier takes orders and gives no sound.
+        line_short: the line to the loudspeaker is shorted: no sound, and a large current while powered.
+        amplifier_dead: the main amplifier takes orders and gives no sound; a spare one is not touched.
+        amplifier_fault: the fault pin of the main amplifier is active.
+        amplifier_hot: the amplifier is at 90 degrees Celsius.
+        amplifier_no_power: the supply of the amplifiers gives nothing: 0 V, 0 A, no sound.
+        dc_low: the supply of the amplifiers gives 18 V instead of 24 V.
+        microphone_deaf: the monitoring microphone hears nothing.
         card_missing: the sound card is unplugged.
         mains_lost: the box runs on its battery.
         sim_out_of_data: the mobile link is registered but carries nothing.
@@ -36,10 +42,18 @@ class Faults:
         disk_full: no room for media.
         decoder_hang: the audio worker stops making progress while it plays.
         board_missing: the electronic board does not answer.
+        tuner_missing: the FM receiver does not answer.
+        tuner_no_signal: the FM receiver finds no station.
     """
 
     horn_open: bool = False
+    line_short: bool = False
     amplifier_dead: bool = False
+    amplifier_fault: bool = False
+    amplifier_hot: bool = False
+    amplifier_no_power: bool = False
+    dc_low: bool = False
+    microphone_deaf: bool = False
     card_missing: bool = False
     mains_lost: bool = False
     sim_out_of_data: bool = False
@@ -47,6 +61,8 @@ class Faults:
     disk_full: bool = False
     decoder_hang: bool = False
     board_missing: bool = False
+    tuner_missing: bool = False
+    tuner_no_signal: bool = False
 
 
 _FAULT_NAMES = frozenset(field.name for field in fields(Faults))
@@ -198,7 +214,8 @@ class Gate(NamedTuple):
     Attributes:
         powered: the enable pin is on.
         muted: the mute pin is on.
-        passing: sound passes (from `since_ns` on), else it is blocked (from `since_ns` on).
+        passing: sound passes (from `since_ns` on), else it is blocked (from `since_ns` on); needs power, no
+            mute and, where there are such pins, standby released and the line closed.
         since_ns: CLOCK_MONOTONIC nanoseconds; may lie ahead while the amplifier warms up.
         changed_ns: CLOCK_MONOTONIC nanoseconds of the last edge.
     """
@@ -213,8 +230,10 @@ class Gate(NamedTuple):
 class AmplifierCell:
     """State of a simulated amplifier, from the agent to the simulated loudspeaker."""
 
-    def __init__(self, directory: Path, zone: str, *, writable: bool = False) -> None:
-        self._cell = _Cell(directory / suffixed(".amplifier", zone), "???qq", writable=writable)
+    def __init__(self, directory: Path, zone: str, *, spare: bool = False, writable: bool = False) -> None:
+        """Attach to the cell of the zone's main amplifier, or to that of its spare one."""
+        stem = ".spare-amplifier" if spare else ".amplifier"
+        self._cell = _Cell(directory / suffixed(stem, zone), "???qq", writable=writable)
 
     def store(self, gate: Gate) -> None:
         self._cell.store(*gate)
@@ -244,6 +263,43 @@ class SpeakerCell:
         """Return (rms in dBFS, CLOCK_MONOTONIC ns of the measurement), or None when there is none yet."""
         found = self._cell.load()
         return None if found is None else (found[0], int(found[1]))
+
+    def close(self) -> None:
+        self._cell.close()
+
+
+class Reception(NamedTuple):
+    """State of a simulated FM receiver.
+
+    Attributes:
+        megahertz: tuned to; 0 before the first time.
+        muted: its output is muted.
+        locked: a station is received.
+        changed_ns: CLOCK_MONOTONIC nanoseconds of the last change.
+    """
+
+    megahertz: float
+    muted: bool
+    locked: bool
+    changed_ns: int
+
+
+class TunerCell:
+    """State of the simulated FM receiver, for whoever plays its sound."""
+
+    def __init__(self, directory: Path, *, writable: bool = False) -> None:
+        self._cell = _Cell(directory / ".tuner", "d??q", writable=writable)
+
+    def store(self, reception: Reception) -> None:
+        self._cell.store(*reception)
+
+    def load(self) -> Reception | None:
+        """Return the last state written, or None when no simulated tuner was ever opened here."""
+        found = self._cell.load()
+        if found is None:
+            return None
+        megahertz, muted, locked, changed_ns = found
+        return Reception(megahertz, bool(muted), bool(locked), int(changed_ns))
 
     def close(self) -> None:
         self._cell.close()

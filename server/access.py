@@ -46,7 +46,7 @@ class Access:
             RefusedError: too many wrong tokens from this address.
         """
         self._refuse_guessing(address)
-        name = await self._database.read(lambda conn: devices.operator_of(conn, digest(token)))
+        name = await self._database.read(lambda conn: devices.operator_of(conn, digest(token)), first=True)
         if name is None:
             self._tries.count(address)
         return name
@@ -76,7 +76,9 @@ class Access:
     async def session_good(self, session: str) -> bool:
         """Whether a console session holds."""
         now = utc_now()
-        return await self._database.read(lambda conn: devices.session_good(conn, digest(session), now))
+        return await self._database.read(
+            lambda conn: devices.session_good(conn, digest(session), now), first=True
+        )
 
     def _refuse_guessing(self, address: str) -> None:
         wait_s = self._tries.wait_s(address)

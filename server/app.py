@@ -20,22 +20,37 @@ from agent.wire.device_api import BrokerAddress
 from server.access import Access
 from server.api.device import DeviceApi
 from server.api.http import application, listen, serve
+from server.api.live import LiveApi
 from server.api.operator import OperatorApi
+from server.api.orders import OrdersApi
+from server.api.route import Route
+from server.api.station import StationApi
 from server.broker.config import Listener, Member
 from server.broker.link import Link, accepts_credentials
 from server.broker.process import Broker, check_startable
 from server.clock import stamp, utc_now
+from server.console.live import LivePage
+from server.console.orders import OrdersPage
 from server.console.routes import Console
 from server.enrolment import Enrolment
 from server.fleet import Fleet
 from server.hub import Hub
 from server.intake import Intake
+from server.issuing import Issuer
+from server.live.announcements import Announcements
+from server.live.boxes import KnownBoxes
+from server.live.grants import OrderGrants
 from server.media.library import Library
+from server.order_book import OrderBook
+from server.orders import Orders
 from server.problems import StartError, StoreFailedError
+from server.pushing import Pusher
 from server.schedules import Schedules
 from server.secret import write_whole
-from server.signing import Station, open_signer
-from server.store import content, devices, reports
+from server.signing import Signer, Station, open_signer
+from server.staging import keep_staged
+from server.station import StationRules
+from server.store import content, devices, orders, reports
 from server.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -51,6 +66,7 @@ class Settings:
 
     Attributes:
         public_url: base address under which boxes and people reach the server; empty: the one it listens on.
+        stage_messages: record the built-in messages for emergencies, half a minute after the start.
     """
 
     data: Path
@@ -60,6 +76,7 @@ class Settings:
     broker_host: str = "127.0.0.1"
     broker_port: int = 1883
     public_url: str = ""
+    stage_messages: bool = True
 
 
 async def run(settings: Settings) -> None:
@@ -110,19 +127,16 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         await asyncio.to_thread(library.prepare)
         await access.prepare(data / "operator.token")
 
-        async def push_waiting() -> None:
-            await schedules.push_waiting()
-
-        link = Link(broker, intake.keep, push_waiting)
-        schedules = Schedules(database, signer, link.push)
-        enrolment = Enrolment(database, signer, _admitting(broker))
+        link = Link(broker, intake.keep, lambda: rooms.pusher.send_waiting())  # noqa: PLW0108 - made below
+        rooms = _order_rooms(database, signer, link)
+        enrolment = Enrolment(database, signer, _admitting(broker), rooms.schedules.renew)
         await broker.start(await enrolment.members())
         stack.push_async_callback(broker.stop)
 
         group = await stack.enter_async_context(_background())
-        group.start(broker.run(), "broker")
-        group.start(link.run(), "link")
-        group.start(_housekeeping(database, schedules), "housekeeping")
+        for name, work in (("broker", broker.run()), ("link", link.run()), ("live", rooms.live.run())):
+            group.start(work, name)
+        group.start(_housekeeping(database, rooms), "housekeeping")
         try:
             async with asyncio.timeout(FIRST_CONNECT_LIMIT_S):
                 await link.connected.wait()
@@ -135,6 +149,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
             enrolment=enrolment,
             intake=intake,
             library=library,
+            book=rooms.book,
             database=database,
             broker=BrokerAddress(host=listener.host, port=listener.port),
             public_host=(urlsplit(settings.public_url).hostname or "") if settings.public_url else "",
@@ -143,17 +158,27 @@ async def running(settings: Settings) -> AsyncIterator[str]:
             access=access,
             enrolment=enrolment,
             library=library,
-            schedules=schedules,
+            schedules=rooms.schedules,
             fleet=fleet,
             hub=hub,
             database=database,
             broker_up=link.connected.is_set,
         )
-        console = Console(access, fleet, settings.station.title, secure=url.startswith("https:"))
-        routes = [*operator_api.routes(), *device_api.routes(), *console.routes()]
+        routes = [
+            *operator_api.routes(),
+            *OrdersApi(rooms.orders, rooms.book, fleet, database).routes(),
+            *StationApi(rooms.rules).routes(),
+            *LiveApi(rooms.live, urlsplit(settings.public_url).netloc.lower()).routes(),
+            *device_api.routes(),
+            *_pages(settings, access, fleet, rooms, database),
+        ]
         runner = await serve(application(routes, access, enrolment), taken)
         stack.push_async_callback(runner.cleanup)
         stack.callback(hub.close)
+        stack.callback(rooms.live.close)
+
+        if settings.stage_messages:
+            group.start(keep_staged(rooms.rules, library), "messages")
 
         where = data / "server.json"
         write_whole(where, _description(url, local_url, listener))
@@ -202,22 +227,69 @@ def _admitting(broker: Broker) -> Callable[[tuple[Member, ...], str, str], Await
     return admit
 
 
-async def _housekeeping(database: Database, schedules: Schedules) -> None:
+@dataclass(frozen=True, slots=True)
+class _OrderRooms:
+    """What gives orders and tells of them."""
+
+    pusher: Pusher
+    schedules: Schedules
+    orders: Orders
+    book: OrderBook
+    rules: StationRules
+    live: Announcements
+
+
+def _order_rooms(database: Database, signer: Signer, link: Link) -> _OrderRooms:
+    issuer = Issuer(signer)
+    pusher = Pusher(database, issuer, link.push)
+    schedules = Schedules(database, issuer, pusher)
+    orders = Orders(database, issuer, pusher)
+    return _OrderRooms(
+        pusher=pusher,
+        schedules=schedules,
+        orders=orders,
+        book=OrderBook(database),
+        rules=StationRules(database, schedules.renew),
+        live=Announcements(KnownBoxes(database), OrderGrants(orders)),
+    )
+
+
+def _pages(
+    settings: Settings, access: Access, fleet: Fleet, rooms: _OrderRooms, database: Database
+) -> list[Route]:
+    title = settings.station.title
+    orders_page = OrdersPage(
+        access=access, fleet=fleet, book=rooms.book, rules=rooms.rules, database=database, station=title
+    )
+    secure = settings.public_url.startswith("https:")
+    console = Console(access, fleet, title, secure=secure, book=rooms.book)
+    return [
+        *console.routes(),
+        *LivePage(access, KnownBoxes(database), title).routes(),
+        *orders_page.routes(),
+    ]
+
+
+async def _housekeeping(database: Database, rooms: _OrderRooms) -> None:
     while True:
         try:
-            await database.write(_tidy, urgent=True)
-            await schedules.renew()
-            await schedules.push_waiting()
+            more = True
+            while more:
+                more = await database.write(_tidy, urgent=True)
+            await rooms.schedules.renew()
+            await rooms.pusher.send_waiting()
         except StoreFailedError as error:
             logger.error("housekeeping put off: %s", error)  # noqa: TRY400 - expected, no traceback wanted
         await asyncio.sleep(HOUSEKEEPING_S)
 
 
-def _tidy(conn: sqlite3.Connection) -> None:
+def _tidy(conn: sqlite3.Connection) -> bool:
+    """Forget some of what is old; whether there is more. In slices, because orders wait meanwhile."""
     now = utc_now()
     devices.forget_expired(conn, now)
     content.forget_given(conn, now)
-    reports.forget_old(conn, now)
+    more_orders = orders.forget_some_orders(conn, now)
+    return reports.forget_some(conn, now) or more_orders
 
 
 def check_folder(data: Path) -> bool:

@@ -67,6 +67,7 @@ def _run(options: argparse.Namespace) -> int:
         broker_host=broker_host,
         broker_port=broker_port,
         public_url=(options.public_url or "").rstrip("/"),
+        stage_messages=not options.without_messages,
     )
     asyncio.run(run(settings))
     return 0
@@ -149,6 +150,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--station", type=_name, default="xa-mau", metavar="NAME")
     serve.add_argument("--province", type=_name, default="tinh-mau", metavar="NAME")
     serve.add_argument("--station-title", default="", metavar="TEXT")
+    serve.add_argument(
+        "--without-messages", action="store_true", help="do not record the built-in messages for emergencies"
+    )
     serve.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     for name, text in (
         ("console-link", "print a link that opens the console once, for ten minutes"),

@@ -12,7 +12,7 @@ from agent.wire.device_api import BrokerAddress, EnrolAnswer, EnrolRequest, Plac
 from server.broker.config import Member
 from server.clock import utc_now
 from server.limits import Tries
-from server.problems import Problem, RefusedError
+from server.problems import Problem, RefusedError, StoreFailedError
 from server.secret import canonical_code, digest, matches, mosquitto_hash, new_code, new_device_id, new_secret
 from server.signing import Signer
 from server.store import devices
@@ -33,18 +33,20 @@ Admit = Callable[[tuple[Member, ...], str, str], Awaitable[None]]
 
 
 class Enrolment:
-    """Makes codes, and boxes out of codes."""
+    """Makes codes, and boxes out of codes; `welcome` gives a new box what the station set for all."""
 
     def __init__(
         self,
         database: Database,
         signer: Signer,
         admit: Admit,
+        welcome: Callable[[], Awaitable[None]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._signer = signer
         self._admit = admit
+        self._welcome = welcome
         self._by_address = Tries(TRIES, TRIES_WINDOW_S, monotonic)
         self._by_anyone = Tries(TRIES_OF_ALL, TRIES_WINDOW_S, monotonic)
 
@@ -94,6 +96,10 @@ class Enrolment:
             raise RefusedError(Problem.CODE_REFUSED, "code")
         await self._admit(await self.members(), device.id, secret)
         logger.info("box %s enrolled from %s as %r", device.id, address, device.name)
+        try:
+            await self._welcome()
+        except StoreFailedError as error:  # housekeeping makes up for it; the box must get its secret
+            logger.warning("box %s: orders put off: %s", device.id, error)
         return EnrolAnswer(
             device=device.id,
             secret=secret,

@@ -38,6 +38,10 @@ class Problem(StrEnum):
     SCHEDULE_INVALID = "schedule_invalid"
     SCHEDULE_TOO_LARGE = "schedule_too_large"
     NO_TARGET = "no_target"
+    NOTHING_TO_SAY = "nothing_to_say"
+    REQUEST_REUSED = "request_reused"
+    LEVEL_TOO_HIGH = "level_too_high"
+    TIME_UNUSABLE = "time_unusable"
     TICKET_REFUSED = "ticket_refused"
     RANGE = "range_not_satisfiable"
 
@@ -66,6 +70,10 @@ STATUS: dict[Problem, int] = {
     Problem.SCHEDULE_INVALID: 422,
     Problem.SCHEDULE_TOO_LARGE: 422,
     Problem.NO_TARGET: 422,
+    Problem.NOTHING_TO_SAY: 422,
+    Problem.REQUEST_REUSED: 409,
+    Problem.LEVEL_TOO_HIGH: 422,
+    Problem.TIME_UNUSABLE: 422,
     Problem.TICKET_REFUSED: 403,
     Problem.RANGE: 416,
 }

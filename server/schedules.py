@@ -7,93 +7,36 @@ import hashlib
 import json
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Annotated, Literal
+from datetime import datetime, timedelta
+from functools import partial
 
-from pydantic import ConfigDict, Field, NaiveDatetime, ValidationError
+from pydantic import ValidationError
 
 from agent.model import bulletin as model
 from agent.model.schedule import Schedule
 from agent.model.timetable import ScheduleError, Timetable
-from agent.wire.base import Document, Line, Moment, Name, Text
-from agent.wire.device_api import MEDIA, SCHEDULES
 from agent.wire.errors import WireError
-from agent.wire.orders import Desired, ScheduleRef, Scope, ScopeKind
 from agent.wire.schedule import MAX_SCHEDULE_BYTES, read_schedule
-from agent.wire.topics import down
-from agent.wire.ulid import new_ulid
 from server.clock import utc_now
+from server.drafts import DraftItem, ScheduleDraft
+from server.issuing import Issuer, desired_document
 from server.problems import Problem, RefusedError
+from server.pushing import Pusher
 from server.reasons import broken_rule, mistake
-from server.signing import Signer
-from server.store import content, devices
-from server.store.content import DocumentRow, ScheduleRow
+from server.station import state_of
+from server.store import content, devices, orders
+from server.store.content import DocumentRow, ScheduleRow, media_ref
 from server.store.database import Database
 from server.store.devices import Device
 
 logger = logging.getLogger(__name__)
 
-VALIDITY = timedelta(days=30)
 RENEW_BEFORE = timedelta(days=20)
-TOLERANCE = timedelta(minutes=10)
-"""How far a box's clock may be behind ours when it reads a fresh order."""
-
-KEEP_GIVEN = timedelta(days=2)
-PUSH_LIMIT_S = 15.0
-
-
-class Draft(Document):
-    """Base of what an officer sends: a misspelt field is an error, not silence."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class DraftItem(Draft):
-    """One bulletin, chime or piece of music; `media` is the id or SHA-256 of a kept file."""
-
-    media: Annotated[str, Field(pattern=r"^([0-9a-f]{64}|[0-7][0-9A-HJKMNP-TV-Z]{25})$")]
-    id: Name | None = None
-    title: Line = ""
-    kind: model.ItemKind = model.ItemKind.SPEECH
-    text: Text = ""
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "vi"
-    author: Line = ""
-    approver: Line = ""
-
-
-class DraftRecurrence(Draft):
-    """When a programme starts: civil times of the schedule's zone, RFC 5545 rules."""
-
-    start: NaiveDatetime
-    rrule: Annotated[str, Field(min_length=6, max_length=500)] | None = None
-    exdates: tuple[NaiveDatetime, ...] = Field(default=(), max_length=2000)
-    rdates: tuple[NaiveDatetime, ...] = Field(default=(), max_length=2000)
-
-
-class DraftProgramme(Draft):
-    """Items that air together at each start."""
-
-    id: Name
-    title: Line
-    bulletin_class: Literal["normal", "priority"] = Field(alias="class", default="normal")
-    level: model.SourceLevel = model.SourceLevel.COMMUNE
-    zones: tuple[Name, ...] = ()
-    items: tuple[DraftItem, ...] = Field(min_length=1, max_length=500)
-    recurrences: tuple[DraftRecurrence, ...] = Field(min_length=1, max_length=500)
-    valid_from: Moment | None = None
-    valid_until: Moment | None = None
-    clock_needed: Literal["unknown", "restored", "rtc", "synchronised"] = "rtc"
-
-
-class ScheduleDraft(Draft):
-    """A whole schedule as an officer made it; replaces the former of the same id as a new version."""
-
-    id: Name
-    station: Line = ""
-    timezone: Annotated[str, Field(max_length=64)] = "Asia/Ho_Chi_Minh"
-    programmes: tuple[DraftProgramme, ...] = Field(default=(), max_length=100_000)
+RENEWED_AT_ONCE = 25
+RENEWED = "server"
+"""Author of what the server signs again by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +57,13 @@ class Issued:
     pushed: bool
 
 
-Push = Callable[[str, bytes], Awaitable[bool]]
-
-
 class Schedules:
-    """Keeps versions and gives them out."""
+    """Keeps versions and gives them out, with what the station set for all its boxes."""
 
-    def __init__(self, database: Database, signer: Signer, push: Push) -> None:
+    def __init__(self, database: Database, issuer: Issuer, pusher: Pusher) -> None:
         self._database = database
-        self._signer = signer
-        self._push = push
-        self._one_at_a_time: dict[str, asyncio.Lock] = {}
+        self._issuer = issuer
+        self._pusher = pusher
 
     async def add(self, draft: ScheduleDraft) -> ScheduleRow:
         """Check a draft and keep it as the next version.
@@ -136,12 +75,12 @@ class Schedules:
 
         def keep(conn: sqlite3.Connection) -> ScheduleRow:
             version = content.next_version(conn, draft.id)
-            row = _row(draft, programmes, version, draft.station or self._signer.station.title)
+            row = _row(draft, programmes, version, draft.station or self._issuer.station.title)
             content.insert_schedule(conn, row)
             return row
 
         # Checked before the transaction, because a long rule takes longer than a writer may.
-        trial = _row(draft, programmes, 1, draft.station or self._signer.station.title)
+        trial = _row(draft, programmes, 1, draft.station or self._issuer.station.title)
         await asyncio.to_thread(_check, trial.document)
         row = await self._database.write(keep)
         logger.info("schedule %s: version %d kept, %d programmes", row.id, row.version, len(programmes))
@@ -158,7 +97,9 @@ class Schedules:
             raise RefusedError(Problem.NOT_FOUND)
         return row
 
-    async def publish(self, schedule: str, version: int | None, targets: Targets) -> list[Issued]:
+    async def publish(
+        self, schedule: str, version: int | None, targets: Targets, author: str = ""
+    ) -> list[Issued]:
         """Sign the schedule for each box, keep the orders, push them.
 
         Raises:
@@ -168,106 +109,70 @@ class Schedules:
         media = await asyncio.to_thread(_media_of, row)
 
         def issue(conn: sqlite3.Connection) -> list[DocumentRow]:
-            return [self._issue(conn, device, row, media) for device in _meant(conn, targets)]
+            state = state_of(conn)
+            return [
+                self._issuer.issue_desired(
+                    conn, device, state=state, schedule=row, media=media, author=author
+                )
+                for device in _meant(conn, targets)
+            ]
 
         documents = await self._database.write(issue)
         logger.info("schedule %s version %d: signed for %d boxes", row.id, row.version, len(documents))
-        pushed = await self._push_all(documents)
+        pushed = await self._pusher.send([desired_document(one) for one in documents])
         return [Issued(one.device, one, one.id in pushed) for one in documents]
 
-    async def push_waiting(self) -> None:
-        """Push the orders that the broker has not confirmed; heartbeats bring them to the boxes meanwhile."""
-        current = await self._database.read(content.all_current_desired, urgent=True)
-        await self._push_all([one for one in current if one.pushed is None])
-
     async def renew(self) -> None:
-        """Sign again what expires soon, so that a schedule nobody touches stays in force."""
+        """Sign again what expires soon, and what does not carry the station's newest settings.
+
+        In slices, so that nothing urgent waits long for its turn to be written.
+        """
         soon = utc_now() + RENEW_BEFORE
 
-        def issue(conn: sqlite3.Connection) -> list[DocumentRow]:
-            renewed = []
-            for old in content.all_current_desired(conn):
-                device = devices.find_device(conn, old.device)
-                if old.expires < soon and device is not None and old.schedule_id is not None:
-                    row = content.find_schedule(conn, old.schedule_id, old.schedule_version)
-                    if row is not None:
-                        renewed.append(self._issue(conn, device, row, _media_of(row)))
-            return renewed
+        def outdated(conn: sqlite3.Connection) -> list[str]:
+            revision = state_of(conn).revision
+            current = {one.device: one for one in content.all_current_desired(conn)}
+            known = devices.all_devices(conn)
+            return [one.id for one in known if _outdated(conn, current.get(one.id), revision, soon)]
 
-        documents = await self._database.write(issue, urgent=True)
-        for one in documents:
-            logger.info("box %s: order for schedule %s renewed", one.device, one.schedule_id)
-        await self._push_all(documents)
+        todo = await self._database.read(outdated, urgent=True)
+        if not todo:
+            return
+        logger.info("orders of %d boxes renewed", len(todo))
+        media: dict[str, frozenset[str]] = {}
+        done: list[DocumentRow] = []
+        for n in range(0, len(todo), RENEWED_AT_ONCE):
+            some = partial(self._renew_some, todo[n : n + RENEWED_AT_ONCE], soon, media)
+            done += await self._database.write(some, urgent=True)
+        await self._pusher.send([desired_document(one) for one in done])
 
-    def _issue(
-        self, conn: sqlite3.Connection, device: Device, row: ScheduleRow, media: frozenset[str]
-    ) -> DocumentRow:
-        now = utc_now()
-        seq = content.next_seq(conn, self._signer.issuer, f"device/{device.id}")
-        order = Desired(
-            id=new_ulid(now),
-            issuer=self._signer.issuer,
-            seq=seq,
-            scope=Scope(kind=ScopeKind.DEVICE, id=device.id),
-            not_before=now - TOLERANCE,
-            expires=now + VALIDITY,
-            schedule=ScheduleRef(
-                id=row.id,
-                version=row.version,
-                sha256=row.sha256,
-                size_bytes=row.size_bytes,
-                url=SCHEDULES + row.sha256,
-            ),
-            groups=device.groups,
-        )
-        document = DocumentRow(
-            order.id,
-            order.kind,
-            device.id,
-            order.issuer,
-            seq,
-            row.id,
-            row.version,
-            row.sha256,
-            self._signer.sign(order),
-            now,
-            order.expires,
-        )
-        content.insert_document(conn, document)
-        until = order.expires + KEEP_GIVEN
-        content.give(conn, device.id, "schedule", (row.sha256,), until)
-        content.give(conn, device.id, "media", media, until)
-        return document
-
-    async def _push_all(self, documents: Sequence[DocumentRow]) -> set[str]:
-        """Push to all at once; ids of those the broker confirmed in time."""
-        pushed: set[str] = set()
-
-        async def push(document: DocumentRow) -> None:
-            if await self._push_one(document):
-                pushed.add(document.id)
-
-        try:
-            async with asyncio.timeout(PUSH_LIMIT_S), asyncio.TaskGroup() as group:
-                for one in documents:
-                    group.create_task(push(one), name=f"push-{one.device}")
-        except TimeoutError:
-            logger.warning("broker confirmed %d of %d orders in time", len(pushed), len(documents))
-        if pushed:
-            now = utc_now()
-            done = frozenset(pushed)
-            await self._database.write(lambda conn: content.mark_pushed(conn, done, now), urgent=True)
-        return pushed
-
-    async def _push_one(self, document: DocumentRow) -> bool:
-        """Push an order unless a newer one is there: the broker retains what came last, not the newest."""
-        async with self._one_at_a_time.setdefault(document.device, asyncio.Lock()):
-            newest = await self._database.read(
-                lambda conn: content.current_desired(conn, document.device), urgent=True
+    def _renew_some(
+        self, names: list[str], soon: datetime, media: dict[str, frozenset[str]], conn: sqlite3.Connection
+    ) -> list[DocumentRow]:
+        state = state_of(conn)
+        renewed: list[DocumentRow] = []
+        for name in names:
+            device, old = devices.find_device(conn, name), content.current_desired(conn, name)
+            if device is None or not _outdated(conn, old, state.revision, soon):  # done by somebody meanwhile
+                continue
+            row = None
+            if old is not None and old.schedule_id is not None:
+                row = content.find_schedule(conn, old.schedule_id, old.schedule_version)
+            if row is not None and row.sha256 not in media:
+                media[row.sha256] = _media_of(row)
+            files = media[row.sha256] if row is not None else frozenset()
+            renewed.append(
+                self._issuer.issue_desired(
+                    conn, device, state=state, schedule=row, media=files, author=RENEWED
+                )
             )
-            if newest is None or newest.id != document.id:
-                return False
-            return await self._push(down(document.device, document.kind), document.envelope)
+        return renewed
+
+
+def _outdated(conn: sqlite3.Connection, old: DocumentRow | None, revision: int, soon: datetime) -> bool:
+    if old is None:
+        return revision > 0
+    return old.expires < soon or max(0, orders.revision_of(conn, old.id)) < revision
 
 
 def _media_of(row: ScheduleRow) -> frozenset[str]:
@@ -289,21 +194,16 @@ def _resolve(conn: sqlite3.Connection, draft: ScheduleDraft) -> list[dict[str, o
 
 
 def _resolve_item(conn: sqlite3.Connection, item: DraftItem, field: str, number: int) -> dict[str, object]:
+    said = {
+        **item.model_dump(mode="json", exclude_none=True, exclude={"media"}),
+        "id": item.id or f"item-{number + 1}",
+    }
+    if item.media is None:
+        return {**said, "kind": model.ItemKind.LIVE.value}
     media = content.find_media(conn, item.media)
     if media is None:
         raise RefusedError(Problem.MEDIA_UNKNOWN, f"{field}.media", detail=item.media)
-    return {
-        **item.model_dump(mode="json", exclude_none=True, exclude={"media"}),
-        "id": item.id or f"item-{number + 1}",
-        "title": item.title or media.title,
-        "media": {
-            "sha256": media.sha256,
-            "size_bytes": media.size_bytes,
-            "duration_ms": media.duration_ms,
-            "gain_db": 0.0,
-            "url": MEDIA + media.sha256,
-        },
-    }
+    return {**said, "title": item.title or media.title, "media": media_ref(media).model_dump(mode="json")}
 
 
 def _row(

@@ -49,6 +49,10 @@ class Api:
         data = json.dumps(body).encode()
         return self._call("POST", path, data, {"Content-Type": "application/json"}, INGEST_S)
 
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        data = json.dumps(body).encode()
+        return self._call("PUT", path, data, {"Content-Type": "application/json"}, TIMEOUT_S)
+
     def upload(self, path: str, file: Path, **about: str) -> Any:
         target = f"{path}?{urllib.parse.urlencode(about)}"
         headers = {"Content-Type": "application/octet-stream"}

@@ -9,14 +9,34 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, TypeVar
 
-from agent.app.bridges import AiringRecords, CheckedMedia, HeldMedia, ScheduleRecord, SourceShelf
+from agent.app.bench import BoxBench
+from agent.app.bridges import (
+    AiringRecords,
+    CheckedMedia,
+    HeldMedia,
+    JobRecord,
+    ScheduleRecord,
+    SourceShelf,
+)
+from agent.app.controls import BoxControls
 from agent.app.events import EventWriter
-from agent.app.reports import Reports
+from agent.app.jobs import JobDesk
+from agent.app.onair import (
+    DesiredSettings,
+    LiveWatch,
+    OrderMedia,
+    OrderRecord,
+    SafetyButton,
+    SafetyWatch,
+    level_of,
+)
+from agent.app.reports import Reports, boot_id
 from agent.app.tasks import (
     LAST_SEEN_KEY,
     PLANNED_UNTIL_KEY,
+    USED_KEY,
     Bookkeeper,
     IdentityWatch,
     LinkFaults,
@@ -26,48 +46,55 @@ from agent.app.tasks import (
     Screens,
     UplinkWatch,
     WantedMedia,
+    used_of,
 )
 from agent.app.view import BoxView
+from agent.app.weekly import WeeklySilentTest
+from agent.app.zones import build_zone, input_place, opener
 from agent.clock import ClockStepWatcher, SystemClock
-from agent.config import Config, Driver, ZoneSection
+from agent.config import Config, Driver
 from agent.content.keeper import ContentKeeper, Room, Wanted
 from agent.content.schedule_keeper import InForce, ScheduleKeeper
 from agent.content.store import MediaStore
 from agent.content.threads import in_thread
 from agent.errors import AgentError, ConfigError, ContentError
+from agent.field.findings import Limits
+from agent.field.selftest import SelfTest
 from agent.field.server import FieldServer
 from agent.health.issues import IssueBook
 from agent.health.service import HealthService, Sensors
 from agent.latest import Latest
 from agent.lifecycle import Progress, Service, Tier
-from agent.model.bulletin import AiringId, ClockTrust, ZoneId
+from agent.live.feeds import LiveFeeds
+from agent.model.bulletin import AiringId, BulletinClass, ClockTrust, ZoneId
 from agent.model.issue import Fault
 from agent.model.schedule import Airing
 from agent.playout.accounts import MissedKeeper
-from agent.playout.amplifier import AmplifierSwitch, AmplifierTimes
-from agent.playout.contracts import PlayoutSettings
+from agent.playout.orders import StandingOrders
 from agent.playout.station import Station
-from agent.playout.zone import ZonePlayer
 from agent.signage.engine import Screen, SignageEngine
 from agent.source.api import Transfer
 from agent.source.identity import Identity, load_identity
 from agent.source.native import NativeSource, NativeTimes
+from agent.speech.engine import engine_of
+from agent.speech.library import MessageLibrary
+from agent.speech.service import Speech
 from agent.store.store import Store
 from agent.systemd import Notifier, WatchdogFeeder
 from agent.trust.desk import TIME_FLOOR_KEY, OrderDesk
 from agent.trust.root import load_root
 from agent.trust.verify import BoxPlace
 from agent.wire.errors import WireError
-from agent.wire.orders import AnyOrder, Desired
+from agent.wire.orders import ORDER_KINDS, AnyOrder, Desired, EmergencyEvent, Job
 from agent.wire.reports import EventType
 from agent.wire.root import Root
 from drivers import registry
-from drivers.api import ClockSensor, ClockSource, DriverError, Options, PowerSensor
+from drivers.api import ClockSensor, ClockSource, DriverError, PowerSensor
 
 logger = logging.getLogger(__name__)
 
 MB = 1_000_000
-SUPPORTED = frozenset({"desired"})
+SUPPORTED = frozenset(ORDER_KINDS)
 """Kinds of order this build carries out; the others are refused by name."""
 
 LOOK_BACK = timedelta(hours=72)
@@ -81,14 +108,6 @@ _TRUST = {
 }
 
 T = TypeVar("T")
-DeviceT_co = TypeVar("DeviceT_co", covariant=True)
-
-
-class _Driver(Protocol[DeviceT_co]):
-    @classmethod
-    def from_options(cls, name: str, options: Options) -> Self: ...
-
-    def open(self) -> AbstractAsyncContextManager[DeviceT_co]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +119,7 @@ class Known:
     planned_until: datetime | None
     begun: set[tuple[AiringId, ZoneId]]
     finished: set[tuple[AiringId, ZoneId]]
+    used: dict[tuple[ZoneId, str], timedelta]
 
 
 class Box:
@@ -172,10 +192,95 @@ class Box:
             on_refused=self._schedule_refused,
             on_in_force=self._schedule_in_force,
         )
+        self.speech = Speech(
+            engine=engine_of(config.speech),
+            adopt=self.media.take_in,
+            held=self.media.has,
+            folder=config.box.data_dir / "speech",
+            clock=self.clock,
+            issues=self.issues,
+        )
+        self.library = MessageLibrary(
+            speech=self.speech, held=self.media.has, events=tuple(EmergencyEvent), clock=self.clock
+        )
+        self.library.set_languages(config.box.languages)
+        self.orders = StandingOrders(
+            self.station.zones,
+            self.clock,
+            library=self.library,
+            speech=self.speech,
+            held=HeldMedia(self.media),
+            shelf=OrderRecord(store),
+            level_of=lambda issuer: level_of(self._root.value, issuer),
+            tell=lambda event, subject, code="", detail="": self.events.put(
+                EventType(event), subject, code, detail
+            ),
+            wake=self.station.touch,
+            is_begun=self.station.is_begun,
+            live=lambda: self.feeds.status,
+            languages=config.box.languages,
+        )
+        self.settings = DesiredSettings(
+            self.station, self.orders, self.library, config.box.timezone, config.box.languages
+        )
+        self.feeds = LiveFeeds(
+            fetch=lambda path: self.source.fetch_live(path),  # noqa: PLW0108 - source is built later
+            inputs={one.id: input_place(one) for one in config.inputs},
+            open_tuner=opener(registry.tuner_driver(config.tuner.kind), "tuner", config.tuner.options)
+            if config.tuner
+            else None,
+            tuner_input=config.tuner.input if config.tuner else "",
+            folder=config.box.runtime_dir / "live",
+            clock=self.clock,
+            issues=self.issues,
+        )
+        self.station.orders = self.orders.standings
+        self.station.was_cancelled = self.orders.was_cancelled
+        self.station.live = lambda: self.feeds.status
+        self.station.used.update(known.used)
+        self.order_media = OrderMedia(self.orders, self.library, self.speech.pinned, self.clock)
         self.content = self._content_keeper()
-        self.players = {ZoneId(zone.id): self._player(zone) for zone in config.zones}
+        self.players = {
+            ZoneId(zone.id): build_zone(
+                zone,
+                config,
+                station=self.station,
+                media=CheckedMedia(self.media, config.box.data_dir / "absent"),
+                records=self.records,
+                live=self.feeds,
+                clock=self.clock,
+                issues=self.issues,
+                on_air=self._on_air,
+                on_final=self.orders.final,
+                progress=self.progress.watch(f"zone {zone.id}", ZONE_STALL_S),
+            )
+            for zone in config.zones
+        }
+        self.controls = BoxControls(
+            station=self.station,
+            players=self.players,
+            orders=self.orders,
+            store=store,
+            clock=self.clock,
+            tell=self.events.put,
+        )
+        self.self_test = SelfTest(
+            BoxBench(
+                station=self.station,
+                players=self.players,
+                orders=self.orders,
+                speech=self.speech,
+                clock=self.clock,
+                sensor=clock_sensor,
+            ),
+            limits=_test_limits(config),
+            names={zone.id: zone.name for zone in config.zones if zone.name},
+            place=config.box.name,
+            language=config.box.language,
+        )
         self.reports = Reports(
             store=store,
+            station=self.station,
             clock=self.clock,
             box_name=config.box.name,
             players=self.players,
@@ -190,7 +295,7 @@ class Box:
         self.boards = {
             board.id: SignageEngine(
                 board.id,
-                _opener(
+                opener(
                     registry.board_driver(board.kind),
                     board.id,
                     {**board.options, "width_px": board.width_px, "height_px": board.height_px},
@@ -202,6 +307,16 @@ class Box:
             for board in config.boards
         }
         self.books = Bookkeeper(store, self.station, self.clock)
+        self.jobs = JobDesk(
+            self.controls,
+            store.report,
+            self.self_test.as_job,
+            JobRecord(store),
+            self.clock,
+            boot_id=boot_id(),
+            emergency_on_air=lambda: self.orders.emergency,
+            language=config.box.language,
+        )
         self.desk = OrderDesk(
             store,
             self.clock,
@@ -225,6 +340,12 @@ class Box:
             self.issues.raise_(Fault.STORE_FAILED, "", str(error))
         await self.schedules.restore()
         await self._adopt(self.schedules.in_force.value)
+        if (wanted := self.schedules.wanted.value) is not None:
+            self._settle(wanted)
+        await self.controls.restore()
+        await self.orders.restore()
+        if self._root.value is not None:
+            await self.desk.hand_over_again()
 
     def services(self) -> tuple[tuple[Service, Tier], ...]:
         """What must run; playout and the watchdog are vital."""
@@ -241,7 +362,9 @@ class Box:
             self.source,
             self.schedules,
             _Following("schedule in force", self.schedules.in_force, self._adopt),
-            WantedMedia(self.schedules.in_force, self._wanted, self.station.zones, self.clock),
+            WantedMedia(
+                self.schedules.in_force, self._wanted, self.station.zones, self.clock, self.order_media
+            ),
             MediaCheck(self.schedules.in_force, self.media, self.clock),
             self.content,
             MediaArrivals(
@@ -254,10 +377,20 @@ class Box:
             self.books,
             self.missed,
             self.records,
+            self.library,
+            self.orders,
+            self.feeds,
+            LiveWatch(self.orders, self.station, self.feeds, self.clock),
+            SafetyWatch(self.station, self.issues, self.clock, self._safety_over),
+            self.jobs,
+            WeeklySilentTest(self.players, self._store, self.clock, self.events.put),
             FieldServer(
                 BoxView(self, self.source, self.reports, self._config, self._store),
                 self._config.box.runtime_dir,
+                self.controls,
+                self.self_test,
             ),
+            *self._button(),
             *self.boards.values(),
         )
         return (
@@ -301,6 +434,7 @@ class Box:
             issues=self.issues,
             clock=self.clock,
             parallel=content.parallel_downloads,
+            pinned=self.order_media.pinned,
         )
 
     def fetch_range(self, url: str, offset: int) -> AbstractAsyncContextManager[Transfer]:
@@ -313,35 +447,15 @@ class Box:
         except DriverError:
             return None
 
-    def _player(self, zone: ZoneSection) -> ZonePlayer:
-        playout = self._config.playout
-        amplifier = AmplifierSwitch(
-            zone.id,
-            _opener(registry.amplifier_driver(zone.amplifier.kind), zone.id, zone.amplifier.options),
-            AmplifierTimes(zone.amplifier.settle_ms, zone.amplifier.unmute_ms, zone.amplifier.hold_s),
-            self.clock,
-            self.issues,
-        )
-        line = zone.line_sense
-        return ZonePlayer(
-            ZoneId(zone.id),
-            station=self.station,
-            open_audio=_opener(registry.audio_driver(zone.audio.kind), zone.id, zone.audio.options),
-            open_line=_opener(registry.line_sense_driver(line.kind), zone.id, line.options) if line else None,
-            amplifier=amplifier,
-            media=CheckedMedia(self.media, self._config.box.data_dir / "absent"),
-            shelf=self.records,
-            clock=self.clock,
-            issues=self.issues,
-            settings=PlayoutSettings(
-                max_dbfs=playout.max_dbfs,
-                preroll=timedelta(seconds=playout.preroll_s),
-                output_latency_ms=playout.output_latency_ms,
-                silent_after_s=playout.line_silent_after_s,
-            ),
-            on_air=self._on_air,
-            progress=self.progress.watch(f"zone {zone.id}", ZONE_STALL_S),
-        )
+    def _button(self) -> tuple[Service, ...]:
+        section = self._config.safety_button
+        if section is None:
+            return ()
+        driver = registry.button_driver(section.kind).from_options("safety button", section.options)
+        return (SafetyButton(driver, self.clock, self.controls, "button"),)
+
+    def _safety_over(self, zone: ZoneId) -> None:
+        self.events.put(EventType.SAFETY_RELEASED, zone, "", "its time is over")
 
     def _native_source(self) -> NativeSource:
         shelf = SourceShelf(self._store, self.clock)
@@ -390,7 +504,17 @@ class Box:
             self.schedules.wanted.set(order)
             if order.groups:
                 self._groups.set(order.groups)
+            self._settle(order)
             self.reports.holdings_changed()
+        elif isinstance(order, Job):
+            await self.jobs.take(order)
+        else:
+            await self.orders.accept(order)
+
+    def _settle(self, order: Desired) -> None:
+        """Take over what the station's order says beside the schedule."""
+        self.settings.take(order)
+        self.controls.server_order(order.priority_order)
 
     async def _schedule_refused(self, order: Desired, problem: str) -> None:
         name = order.schedule.id if order.schedule else ""
@@ -424,9 +548,26 @@ class Box:
         self.screens.on_air(zone, airing, begins=begins)
         kind = EventType.ON_AIR if begins else EventType.OFF_AIR
         self.events.put(kind, airing.id, zone, airing.programme.title)
-        if not begins:
-            for item in airing.programme.items:
+        if begins:
+            self._tell_override(zone, airing)
+            return
+        for item in airing.programme.items:
+            if item.media.is_file:
                 await self.media.used(item.media.sha256)
+        await self.books.note_used()
+
+    def _tell_override(self, zone: ZoneId, airing: Airing) -> None:
+        """An emergency sounds although the commune's hours say otherwise: that is always told."""
+        wanted = self.players[zone].wanted
+        if airing.programme.bulletin_class is not BulletinClass.EMERGENCY or wanted is None:
+            return
+        hours = wanted.hours
+        if hours is not None and (not hours.allowed or hours.cap_dbfs is not None):
+            version = self.station.hours.version if self.station.hours is not None else 0
+            title = airing.programme.title
+            self.events.put(
+                EventType.HOURS_OVERRIDDEN, airing.order_id, zone, f"hours version {version}: {title}"
+            )
 
 
 class _Following(Generic[T]):
@@ -449,10 +590,19 @@ def _clock_trust(sensor: ClockSensor) -> ClockTrust:
         return ClockTrust.UNKNOWN  # nobody says where the time comes from
 
 
-def _opener(
-    driver: type[_Driver[DeviceT_co]], name: str, options: Options
-) -> Callable[[], AbstractAsyncContextManager[DeviceT_co]]:
-    return driver.from_options(name, options).open
+def _test_limits(config: Config) -> dict[str, Limits]:
+    """What is normal for each zone's amplifier."""
+    return {
+        zone.id: Limits(
+            idle_amps=zone.meter.idle_amps,
+            full_amps=zone.meter.full_amps,
+            low_volts=zone.meter.low_volts,
+            high_volts=zone.meter.high_volts,
+            hot_c=zone.meter.hot_c,
+        )
+        for zone in config.zones
+        if zone.meter is not None
+    }
 
 
 def _optional(
@@ -485,6 +635,7 @@ async def build_box(config: Config, store: Store, notifier: Notifier, mistake: C
         planned_until=await _moment(store, PLANNED_UNTIL_KEY),
         begun={(record.airing, record.zone) for record in await store.open_airings()},
         finished=await store.finished_airings(now - LOOK_BACK),
+        used=used_of(await store.get_state(USED_KEY)),
     )
     box = Box(config, store, notifier, identity, known)
     if mistake is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from agent.latest import Latest
 from agent.model.bulletin import AiringId, ZoneId
 from agent.model.issue import Fault
 from agent.model.report import AsRun
+from agent.store.orders import OrderStatus
 from agent.store.state import Json
 from agent.store.store import Store
 from agent.wire.reports import asrun_report
@@ -138,6 +139,28 @@ class AiringRecords:
 
     def _failed(self, error: StoreError) -> None:
         self._issues.raise_(Fault.STORE_FAILED, self.name, str(error))
+
+
+class JobRecord:
+    """Which jobs were dealt with: their orders are no longer in force."""
+
+    _KEY = "open_jobs"
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def done(self, job_id: str) -> bool:
+        return all(order.id != job_id for order in await self._store.orders(kind="job"))
+
+    async def note(self, job_id: str) -> None:
+        await self._store.close_order(job_id, OrderStatus.ENDED)
+
+    async def open_jobs(self) -> Mapping[str, str]:
+        found = await self._store.get_state(self._KEY)
+        return {key: str(text) for key, text in found.items()} if isinstance(found, dict) else {}
+
+    async def keep_open(self, jobs: Mapping[str, str]) -> None:
+        await self._store.put_state({self._KEY: dict(jobs)})
 
 
 class ScheduleRecord:

@@ -16,6 +16,7 @@ from agent.health.issues import IssueBook
 from agent.health.service import HealthService
 from agent.latest import Latest
 from agent.model.bulletin import ZoneId
+from agent.playout.station import Station
 from agent.playout.zone import ZonePlayer
 from agent.store.store import Store
 from agent.version import VERSION
@@ -45,6 +46,7 @@ class Reports:
         self,
         *,
         store: Store,
+        station: Station,
         clock: SystemClock,
         box_name: str,
         players: Mapping[ZoneId, ZonePlayer],
@@ -56,6 +58,7 @@ class Reports:
         dropped_events: Callable[[], int],
     ) -> None:
         self._store = store
+        self._station = station
         self._clock = clock
         self._box_name = box_name
         self._players = players
@@ -105,7 +108,7 @@ class Reports:
             uptime_s=self.uptime_s,
             clock=_clock_word(self._clock),
             clock_error_ms=seen.clock.error_ms if seen.clock else None,
-            zones=tuple(_zone(zone, player) for zone, player in self._players.items()),
+            zones=tuple(_zone(zone, player, self._station) for zone, player in self._players.items()),
             issues=tuple(
                 IssueReport(code=one.fault.value, subject=one.subject[:300], since=one.since)
                 for one in self._issues.open[:_ISSUES]
@@ -166,8 +169,8 @@ def _clock_word(clock: SystemClock) -> str:
     return clock.trust.name.lower()
 
 
-def _zone(zone: ZoneId, player: ZonePlayer) -> ZoneHealth:
-    view = player.view
+def _zone(zone: ZoneId, player: ZonePlayer, station: Station) -> ZoneHealth:
+    view, meter = player.view, player.amplifier.latest
     return ZoneHealth(
         zone=zone,
         on_air=view.on_air.id[:100] if view.on_air else None,
@@ -177,4 +180,11 @@ def _zone(zone: ZoneId, player: ZonePlayer) -> ZoneHealth:
         amplifier_on=player.amplifier.sounding,
         next_airing=view.next.id[:100] if view.next else None,
         next_start=view.next.start if view.next else None,
+        reason=view.reason.value,
+        rung=view.rung.name.lower() if view.rung is not None else None,
+        volume_db=station.volume_db.get(zone),
+        safety_until=station.state.safety.get(zone),
+        supply_amps=meter.amps if meter is not None else None,
+        supply_volts=meter.volts if meter is not None else None,
+        amplifier_temperature_c=meter.temperature_c if meter is not None else None,
     )

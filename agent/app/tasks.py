@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from agent.clock import Clock, SystemClock
 from agent.content.keeper import ContentProgress, Wanted
@@ -32,8 +33,20 @@ from drivers.api import Bearer, DriverError, UplinkState
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 PLANNED_UNTIL_KEY = "planned_until"
 LAST_SEEN_KEY = "last_seen"
+USED_KEY = "hours_used"
+
+
+class MoreMedia(Protocol):
+    """Files needed beside the schedule."""
+
+    @property
+    def changed(self) -> Latest[int]: ...
+
+    def needed(self) -> tuple[Wanted, ...]: ...
 
 
 class IdentityWatch:
@@ -101,23 +114,31 @@ class WantedMedia:
         wanted: Latest[tuple[Wanted, ...] | None],
         zones: tuple[ZoneId, ...],
         clock: Clock,
+        more: MoreMedia,
     ) -> None:
         self._in_force = in_force
         self._wanted = wanted
         self._zones = zones
         self._clock = clock
+        self._more = more
 
     async def run(self) -> None:
-        while True:
-            now = self._in_force.value
-            self._wanted.set(() if now is None else await asyncio.to_thread(self._needs, now))
-            if self._in_force.value is not now:
-                continue
-            try:
-                async with asyncio.timeout(self.REFRESH_S):
-                    await self._in_force.changed()
-            except TimeoutError:
-                continue
+        async with asyncio.TaskGroup() as group:
+            news = asyncio.Event()
+            group.create_task(_ring(self._in_force, news), name="schedule news")
+            group.create_task(_ring(self._more.changed, news), name="order news")
+            while True:
+                news.clear()
+                now = self._in_force.value
+                scheduled = () if now is None else await asyncio.to_thread(self._needs, now)
+                wanted = {one.media.sha256: one for one in scheduled}
+                for one in self._more.needed():  # what an order needs at once goes before its schedule
+                    if one.media.sha256 not in wanted or one.next_need is not None:
+                        wanted[one.media.sha256] = one
+                self._wanted.set(tuple(wanted.values()))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.REFRESH_S):
+                        await news.wait()
 
     def _needs(self, now: InForce) -> tuple[Wanted, ...]:
         moment = self._clock.now()
@@ -126,14 +147,21 @@ class WantedMedia:
             if airing.end <= moment:
                 continue
             for item in airing.programme.items:
-                needed.setdefault(item.media.sha256, airing.start)
+                if item.media.is_file:
+                    needed.setdefault(item.media.sha256, airing.start)
         media = {
             item.media.sha256: item.media
             for programme in now.schedule.programmes
             if not programme.zones or set(programme.zones) & set(self._zones)
             for item in programme.items
+            if item.media.is_file
         }
         return tuple(Wanted(media[sha256], needed.get(sha256)) for sha256 in sorted(media))
+
+
+async def _ring(latest: Latest[T], bell: asyncio.Event) -> None:
+    async for _ in latest.follow():
+        bell.set()
 
 
 class MediaCheck:
@@ -169,7 +197,7 @@ class MediaCheck:
             *now.timetable.between(moment, moment + self.AHEAD, 200),
         ):
             for item in airing.programme.items:
-                if self._media.has(item.media.sha256):
+                if item.media.is_file and self._media.has(item.media.sha256):
                     with contextlib.suppress(ContentError):  # an unreadable disk is reported by the keeper
                         await self._media.verify(item.media.sha256)
 
@@ -202,10 +230,35 @@ class Bookkeeper:
         if self._station.planned_until is not None:
             values[PLANNED_UNTIL_KEY] = self._station.planned_until.isoformat()
         self._station.forget_old()
+        await self._put(values | self._used())
+
+    async def note_used(self) -> None:
+        """Write down what has sounded in the session of the hours."""
+        if self._station.hours is not None:
+            await self._put(self._used())
+
+    def _used(self) -> dict[str, Json]:
+        used: dict[str, Json] = {
+            f"{zone}|{session}": sounded // timedelta(milliseconds=1)
+            for (zone, session), sounded in self._station.used.items()
+        }
+        return {USED_KEY: used}
+
+    async def _put(self, values: Mapping[str, Json]) -> None:
         try:
             await self._store.put_state(values)
         except StoreError as error:
             logger.warning("state not kept: %s", error)
+
+
+def used_of(value: Json) -> dict[tuple[ZoneId, str], timedelta]:
+    """What has sounded in sessions of the hours, as `Bookkeeper` kept it."""
+    found: dict[tuple[ZoneId, str], timedelta] = {}
+    for key, sounded_ms in value.items() if isinstance(value, dict) else ():
+        zone, _, session = key.partition("|")
+        if isinstance(sounded_ms, int):
+            found[ZoneId(zone), session] = timedelta(milliseconds=sounded_ms)
+    return found
 
 
 class Screens:

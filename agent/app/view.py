@@ -17,6 +17,7 @@ from agent.health.service import HealthService
 from agent.latest import Latest
 from agent.model.bulletin import ZoneId
 from agent.model.report import Verdict
+from agent.playout.station import Station
 from agent.playout.zone import ZonePlayer
 from agent.signage.engine import SignageEngine
 from agent.source.api import SourceStatus
@@ -53,6 +54,7 @@ class Rooms(Protocol):
     schedules: ScheduleKeeper
     players: dict[ZoneId, ZonePlayer]
     boards: dict[str, SignageEngine]
+    station: Station
 
     @property
     def identity(self) -> Identity | None: ...
@@ -143,7 +145,10 @@ class BoxView:
                             airing.start,
                             airing.end,
                             airing.programme.bulletin_class,
-                            all(rooms.media.has(item.media.sha256) for item in airing.programme.items),
+                            all(
+                                not item.media.is_file or rooms.media.has(item.media.sha256)
+                                for item in airing.programme.items
+                            ),
                         )
                         for airing in coming
                         if not airing.programme.zones or zone in airing.programme.zones
@@ -160,6 +165,45 @@ class BoxView:
             )
         return views.PlanView(now, self._config.box.timezone, hours, tuple(zones))
 
+    def why(self) -> views.WhyView:
+        """Why each zone sounds, or does not, as the plan last said."""
+        rooms = self._rooms
+        zones = tuple(self._why(zone, player) for zone, player in rooms.players.items())
+        return views.WhyView(rooms.clock.now(), self._config.box.timezone, zones)
+
+    def _why(self, zone: ZoneId, player: ZonePlayer) -> views.ZoneWhy:
+        status, view, wanted = self._zone(zone, player), player.view, player.wanted
+        state = self._rooms.station.state
+        hours = wanted.hours if wanted is not None and state.hours is not None else None
+        return views.ZoneWhy(
+            zone=zone,
+            name=status.name,
+            reason=status.reason,
+            on_air=status.on_air,
+            rung=status.on_air.rung if status.on_air is not None else "",
+            since=view.since,
+            sounding=status.sounding,
+            waiting=tuple(
+                views.WaitingView(one.airing.programme.title, one.rung.name.lower(), one.reason.value)
+                for one in (wanted.waiting if wanted is not None else ())
+            ),
+            hours=views.HoursView(
+                hours.allowed,
+                hours.until,
+                hours.cap_dbfs,
+                hours.left // timedelta(minutes=1) if hours.left is not None else None,
+            )
+            if hours is not None
+            else None,
+            safety_until=state.safety.get(zone),
+            paused_until=state.pauses.get(zone),
+            next_title=status.next_title,
+            next_start=status.next_start,
+            next_blocked=wanted.next_blocked.value
+            if wanted is not None and wanted.next_blocked is not None
+            else None,
+        )
+
     async def play_log(self, limit: int) -> tuple[views.PlayLogEntry, ...]:
         """The newest as-run records."""
         return tuple(views.play_log_entry(record) for record in await self._store.play_log(limit))
@@ -173,7 +217,7 @@ class BoxView:
                 title=view.on_air.programme.title,
                 item=view.on_air.programme.items[view.item].title,
                 position_ms=view.position_ms,
-                rung=view.on_air.programme.bulletin_class.value,
+                rung=view.rung.name.lower() if view.rung is not None else "",
             )
         amplifier = player.amplifier
         return views.ZoneStatus(

@@ -33,6 +33,10 @@ _LOADERS: dict[str, Callable[[str], type[_Factory]]] = {
     "audio": registry.audio_driver,
     "amplifier": registry.amplifier_driver,
     "line_sense": registry.line_sense_driver,
+    "microphone": registry.microphone_driver,
+    "meter": registry.meter_driver,
+    "tuner": registry.tuner_driver,
+    "button": registry.button_driver,
     "board": registry.board_driver,
     "uplink": registry.uplink_sensor,
     "clock": registry.clock_sensor,
@@ -71,7 +75,7 @@ def check_text(text: str, language: Language) -> list[Problem]:
         config = Config.model_validate(raw)
     except ValidationError as error:
         return _translate(error, language)
-    return _wrong_drivers(config, language)
+    return _wrong_drivers(config, language) + _wrong_inputs(config, language)
 
 
 def _translate(error: ValidationError, language: Language) -> list[Problem]:
@@ -144,7 +148,11 @@ def _wrong_drivers(config: Config, language: Language) -> list[Problem]:
             (f"{place}.audio", "audio", zone.audio),
             (f"{place}.amplifier", "amplifier", zone.amplifier),
             (f"{place}.line_sense", "line_sense", zone.line_sense),
+            (f"{place}.spare_amplifier", "amplifier", zone.spare_amplifier),
+            (f"{place}.meter", "meter", zone.meter),
+            (f"{place}.microphone", "microphone", zone.microphone),
         ]
+    wanted += [("tuner", "tuner", config.tuner), ("safety_button", "button", config.safety_button)]
     wanted += [(f"boards[{index}]", "board", board) for index, board in enumerate(config.boards)]
     wanted += [
         (f"sensors.{family}", family, getattr(config.sensors, family))
@@ -163,6 +171,29 @@ def _wrong_drivers(config: Config, language: Language) -> list[Problem]:
             _LOADERS[family](driver.kind).from_options(key, driver.options)
         except DriverSetupError as error:
             problems.append(_problem("driver_option", f"{key}.options", language, detail=error))
+    return problems
+
+
+# Sound inputs are opened by the audio worker, not by a driver of their own: kind and the option it needs.
+_INPUT_OPTIONS = {"alsa": "device", "simulated": "file"}
+
+
+def _wrong_inputs(config: Config, language: Language) -> list[Problem]:
+    problems = []
+    for index, section in enumerate(config.inputs):
+        key, option = f"inputs[{index}]", _INPUT_OPTIONS.get(section.kind)
+        if option is None:
+            known = ", ".join(_INPUT_OPTIONS)
+            problems.append(_problem("driver", f"{key}.kind", language, kind=section.kind, installed=known))
+            continue
+        value = section.options.get(option)
+        detail = ""
+        if not isinstance(value, str) or not value:
+            detail = f"{key}: option {option!r} must be text"
+        elif len(section.options) > 1:
+            detail = f"{key}: the only option is {option!r}"
+        if detail:
+            problems.append(_problem("driver_option", f"{key}.options", language, detail=detail))
     return problems
 
 

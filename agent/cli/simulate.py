@@ -35,6 +35,35 @@ name = "Loa mô phỏng"
 audio = {{ kind = "simulated", options = {{ dir = {dir}, listen = {listen} }} }}
 amplifier = {{ kind = "simulated", options = {{ dir = {dir} }} }}
 line_sense = {{ kind = "simulated", options = {{ dir = {dir} }} }}
+microphone = {{ kind = "simulated", options = {{ dir = {dir} }} }}
+
+[zones.meter]
+kind = "simulated"
+idle_amps = 0.25
+full_amps = 4.25
+low_volts = 20.0
+options = {{ dir = {dir} }}
+
+# Sound inputs: put 16 bit WAV files there, and they are heard over and over while an order opens the input.
+[[inputs]]
+id = "line"
+kind = "simulated"
+options = {{ file = {line} }}
+
+[[inputs]]
+id = "fm"
+kind = "simulated"
+options = {{ file = {radio} }}
+
+[tuner]
+kind = "simulated"
+input = "fm"
+options = {{ dir = {dir} }}
+
+# Press it with `echo 0.3 >> {button}`, release with `echo 3 >> {button}`.
+[safety_button]
+kind = "simulated"
+options = {{ dir = {dir} }}
 
 [[boards]]
 id = "board"
@@ -81,6 +110,9 @@ def draft_config(directory: Path, url: str | None, listen: str | None) -> tuple[
     else:
         text = _TEMPLATE.format(
             faults=directory / "faults.toml",
+            line=_quoted(directory / "line.wav"),
+            radio=_quoted(directory / "fm.wav"),
+            button=directory / "button",
             data=_quoted(directory / "data"),
             run=_quoted(directory / "run"),
             dir=_quoted(directory),

@@ -58,7 +58,9 @@ class ContentKeeper:
         parallel: int = 2,
         times: KeeperTimes | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
+        pinned: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
+        self._pinned = pinned
         self.progress: Latest[ContentProgress] = Latest(ContentProgress())
         self._store = store
         self._fetcher = fetcher
@@ -223,9 +225,11 @@ class ContentKeeper:
 
     def _candidates(self) -> dict[str, Candidate]:
         """Everything that may be deleted: whole files, and partial ones nobody is writing."""
+        pinned = self._pinned()
         held = {
             sha256: self._candidate(sha256, one.size_bytes, one.used_s)
             for sha256, one in self._store.held.items()
+            if sha256 not in pinned
         }
         begun = {
             _PARTIAL + sha256: self._candidate(sha256, length, float("-inf"))

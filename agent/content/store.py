@@ -187,6 +187,35 @@ class MediaStore:
         self._verified.add(partial.sha256)
         self._changed()
 
+    async def take_in(self, path: Path) -> tuple[str, int]:
+        """Move a file made on the box into the store; it must lie on the same disk.
+
+        Returns:
+            Its SHA-256 and its size in bytes.
+
+        Raises:
+            MediaDiskError: the disk would not; the file stays where it is.
+            StorageFullError: no room for its last bytes.
+        """
+        sha256, size_bytes = await in_thread(self._take_in, path)
+        self._held[sha256] = HeldFile(size_bytes, time.time())
+        self._verified.add(sha256)
+        self._changed()
+        return sha256, size_bytes
+
+    def _take_in(self, path: Path) -> tuple[str, int]:
+        sha256 = _digest(path)
+        with _disk(f"media {sha256[:12]}"):
+            handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                os.fchmod(handle, 0o640)
+                os.fsync(handle)
+                size_bytes = os.fstat(handle).st_size
+            finally:
+                os.close(handle)
+            _move(path, self._path(sha256))
+        return sha256, size_bytes
+
     def place(self, sha256: str) -> Path:
         """Where the whole file lies, or will lie once it is here and its hash is right."""
         return self._path(sha256)
@@ -277,12 +306,7 @@ class Partial:
             raise MediaCorruptError(f"{what}: the bytes do not have the signed hash")
         with self._lock, _disk(what):
             os.fsync(self._file)
-            if not target.parent.is_dir():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _sync_folder(target.parent.parent)
-            self._path.replace(target)
-            _sync_folder(target.parent)
-            _sync_folder(self._path.parent)
+            _move(self._path, target)
 
     def close(self) -> None:
         """Let go of the file; what has come stays for the next attempt."""
@@ -290,6 +314,15 @@ class Partial:
             if self._open:
                 self._open = False
                 os.close(self._file)
+
+
+def _move(path: Path, target: Path) -> None:
+    if not target.parent.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sync_folder(target.parent.parent)
+    path.replace(target)
+    _sync_folder(target.parent)
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,10 +4,19 @@
 - `GET /plan?hours=24`       PlanView, 0 < hours <= 336
 - `GET /play-log?limit=50`   `{"timezone": ..., "entries": [PlayLogEntry, ...]}`, newest first;
   1 <= limit <= 500
+- `GET /why`                 WhyView
 - `GET /version`             `{"version": ..., "api": 1}`
+- `POST /safety`             `{"action": "stop"|"release", "zones": [...], "minutes": 1..240}`; no zones: all
+- `POST /control`            `{"action": ..., "zone": ...}` with `volume_db` (volume) or `minutes` (pause);
+  actions: volume stop next pause resume restart_worker reset_amplifier reboot; no zone: all
+- `GET /priorities`          `{"timezone": ..., "priorities": [PriorityEntry, ...]}`
+- `PUT /priorities`          `{"ids": [...]}`; answers as GET
+- `POST /test`               `{"kind": ..., "zone": ...}`; answers with lines of JSON:
+  `{"progress": Progress}` while it runs, at the end `{"result": Finding}` or `{"error": "..."}`
 
-Errors answer `{"error": "..."}` with status 400 (a wrong query), 404, 503 (a part of the box does
-not answer). Who may read is decided by the file mode: owner and group.
+Errors answer `{"error": "..."}` with status 400 (a wrong query, or a body with `code`, `field` and
+`allowed`), 404, 409 (the box declines, with `code`), 413, 503 (a part of the box does not answer). Who may
+talk is decided by the file mode: owner and group; who did is known from the socket and kept for the audit.
 """
 
 from __future__ import annotations
@@ -26,7 +35,11 @@ from typing import Protocol, TypeVar
 from aiohttp import web
 
 from agent.errors import AgentError, Retry
-from agent.field.views import BoxStatus, PlanView, PlayLogEntry, to_json
+from agent.field.controls import ControlRefusedError, Controls
+from agent.field.hands import Hands
+from agent.field.requests import MAX_BODY_BYTES, RequestError
+from agent.field.selftest import SelfTest
+from agent.field.views import BoxStatus, PlanView, PlayLogEntry, WhyView, to_json
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -45,6 +58,10 @@ class Box(Protocol):
 
     def status(self) -> BoxStatus:
         """The box as it is now, from memory."""
+        ...
+
+    def why(self) -> WhyView:
+        """Why each zone sounds or does not, from memory."""
         ...
 
     async def plan(self, hours: float) -> PlanView:
@@ -68,12 +85,27 @@ class FieldSocketError(AgentError):
 
 
 class FieldServer:
-    """Supporting service: answers on `<runtime_dir>/loa.sock`, mode 0660."""
+    """Supporting service: answers on `<runtime_dir>/loa.sock`, mode 0660.
+
+    Args:
+        box: what is read.
+        runtime_dir: where the socket is.
+        controls: what can be done by hand; with None the box can only be read.
+        self_test: the on-site tests; needed together with `controls`.
+    """
 
     name = "field"
 
-    def __init__(self, box: Box, runtime_dir: Path) -> None:
+    def __init__(
+        self,
+        box: Box,
+        runtime_dir: Path,
+        controls: Controls | None = None,
+        self_test: SelfTest | None = None,
+    ) -> None:
         self._box = box
+        self._controls = controls
+        self._self_test = self_test
         self.path = runtime_dir / SOCKET_NAME
 
     async def run(self) -> None:
@@ -95,12 +127,18 @@ class FieldServer:
             self.path.unlink(missing_ok=True)
 
     def _app(self) -> web.Application:
-        app = web.Application(middlewares=[_errors_as_json], client_max_size=4096)
+        app = web.Application(middlewares=[_errors_as_json], client_max_size=MAX_BODY_BYTES)
         app.router.add_get("/status", self._status)
         app.router.add_get("/plan", self._plan)
         app.router.add_get("/play-log", self._play_log)
+        app.router.add_get("/why", self._why)
         app.router.add_get("/version", self._version)
+        if self._controls is not None and self._self_test is not None:
+            Hands(self._controls, self._self_test, self._box.status().timezone).add_to(app)
         return app
+
+    async def _why(self, _request: web.Request) -> web.Response:
+        return web.json_response(to_json(self._box.why()))
 
     async def _status(self, _request: web.Request) -> web.Response:
         return web.json_response(to_json(self._box.status()))
@@ -180,8 +218,15 @@ async def _errors_as_json(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     try:
+        if request.path == "/test":  # answers line by line, with a deadline of its own
+            return await handler(request)
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
             return await handler(request)
+    except RequestError as error:
+        told = {"error": str(error), "code": error.code, "field": error.field, "allowed": error.allowed}
+        return web.json_response(told, status=400)
+    except ControlRefusedError as error:
+        return web.json_response({"error": str(error), "code": error.code}, status=409)
     except web.HTTPError as error:
         return web.json_response({"error": error.text}, status=error.status)
     except TimeoutError:

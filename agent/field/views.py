@@ -223,6 +223,71 @@ class PlanView:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingView:
+    """Something whose time it is but that does not sound; `reason` is a key of the `[reason]` table."""
+
+    title: str
+    rung: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoursView:
+    """The hours of the commune as they bear on a zone now.
+
+    Attributes:
+        allowed: whether anything below an emergency may sound.
+        until: when that changes, None if it does not within the horizon.
+        cap_dbfs: level cap now, None without one.
+        minutes_left: minutes the session may still sound, None without a limit.
+    """
+
+    allowed: bool
+    until: datetime | None = None
+    cap_dbfs: float | None = None
+    minutes_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneWhy:
+    """Why a zone sounds, or why it does not.
+
+    Attributes:
+        reason: a key of the catalogue's `[reason]` table.
+        rung: what it stands on, a key of `[rung]`; empty while nothing is on air.
+        since: when what is on air began here.
+        sounding: measured: audible samples leave the sound card now; None if it is not known.
+        waiting: what is due and does not sound, highest first; `preempted` is what is being cut.
+        hours: None when the commune set no hours.
+        next_blocked: why the next airing could not start as things stand; None if it can.
+    """
+
+    zone: str
+    name: str
+    reason: str
+    on_air: OnAirView | None = None
+    rung: str = ""
+    since: datetime | None = None
+    sounding: bool | None = None
+    waiting: tuple[WaitingView, ...] = ()
+    hours: HoursView | None = None
+    safety_until: datetime | None = None
+    paused_until: datetime | None = None
+    next_title: str | None = None
+    next_start: datetime | None = None
+    next_blocked: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WhyView:
+    """Answer of `GET /why`."""
+
+    now: datetime
+    timezone: str
+    zones: tuple[ZoneWhy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PlayLogEntry:
     """One line of the play log (nhật ký phát), from an as-run record."""
 

@@ -74,7 +74,22 @@ class Programme:
     @property
     def duration(self) -> timedelta:
         """Length of one airing: the sum of its items."""
-        return timedelta(milliseconds=sum(item.media.duration_ms for item in self.items))
+        return timedelta(milliseconds=self.duration_ms)
+
+    @property
+    def duration_ms(self) -> int:
+        """Length of one airing in milliseconds."""
+        return sum(item.media.duration_ms for item in self.items)
+
+    def locate(self, position_ms: int) -> tuple[int, int] | None:
+        """Item index and offset in milliseconds of a position, None outside the programme."""
+        if position_ms < 0:
+            return None
+        for index, item in enumerate(self.items):
+            if position_ms < item.media.duration_ms:
+                return index, position_ms
+            position_ms -= item.media.duration_ms
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +141,11 @@ class Airing:
 
     def position(self, now: datetime) -> tuple[int, int] | None:
         """Item index and offset in milliseconds that the wall clock says is due, None outside the airing."""
-        offset_ms = (now - self.start) // timedelta(milliseconds=1)
-        if offset_ms < 0:
-            return None
-        for index, item in enumerate(self.programme.items):
-            if offset_ms < item.media.duration_ms:
-                return index, offset_ms
-            offset_ms -= item.media.duration_ms
-        return None
+        return self.programme.locate(self.elapsed_ms(now))
+
+    def elapsed_ms(self, now: datetime) -> int:
+        """Milliseconds since the planned start, negative before it."""
+        return (now - self.start) // timedelta(milliseconds=1)
 
 
 def airing_start(airing: AiringId) -> datetime:

@@ -10,7 +10,8 @@ from typing import Literal
 Language = Literal["vi", "en"]
 
 
-def _folder() -> Path:
+def locale_folder() -> Path:
+    """Where the catalogues lie: beside the packages in a checkout, inside `agent` once installed."""
     here = Path(__file__).resolve().parent.parent
     installed = here / "_locale"
     return installed if installed.is_dir() else here.parent / "locale"
@@ -29,7 +30,7 @@ def _flatten(table: dict[str, object], prefix: str = "") -> dict[str, str]:
 @cache
 def catalogue(language: Language) -> dict[str, str]:
     """All messages of a language by dotted key such as `fault.TL-501.what`."""
-    return _flatten(tomllib.loads((_folder() / f"{language}.toml").read_text(encoding="utf-8")))
+    return _flatten(tomllib.loads((locale_folder() / f"{language}.toml").read_text(encoding="utf-8")))
 
 
 def say(key: str, language: Language = "vi", **values: object) -> str:

@@ -10,6 +10,9 @@ from agent.model.report import AsRun, CutReason, MissedReason, Segment, Verdict
 from agent.model.schedule import Airing
 from agent.playout.proof import Gatherer, join, rounded, verdict
 
+LATE = timedelta(seconds=6)
+"""A stretch that began so much after its place on the wall clock had been held back; no delay is longer."""
+
 
 def blank_record(airing: Airing, zone: ZoneId, schedule_version: int, order_id: str) -> AsRun:
     """The record of an airing of which nothing has happened yet."""
@@ -31,6 +34,21 @@ def blank_record(airing: Airing, zone: ZoneId, schedule_version: int, order_id: 
 def missed_record(record: AsRun, reason: MissedReason) -> AsRun:
     """The final record of an airing that did not sound."""
     return replace(record, verdict=Verdict.MISSED, missed=reason, final=True)
+
+
+def kept_position(record: AsRun) -> int | None:
+    """Where an airing goes on that an earlier run left open; None where the wall clock says.
+
+    It does so if something higher had cut it, or if it had gone on later than planned after such a cut.
+    """
+    if not record.segments:
+        return None
+    last = record.segments[-1]
+    stopped_ms = last.from_ms + last.played_ms
+    if last.cut in (CutReason.PREEMPTED, CutReason.PAUSED, CutReason.SAFETY_STOP):
+        return stopped_ms
+    late = last.started - record.planned_start - timedelta(milliseconds=last.from_ms)
+    return stopped_ms if late > LATE else None
 
 
 class AiringLog:
@@ -81,6 +99,23 @@ class AiringLog:
     def sense(self, active: bool, level_dbfs: float | None, at_ns: int) -> None:
         """The line sensor was read."""
         self._gather.add_sense(active, level_dbfs, at_ns)
+
+    def microphone(self, active: bool, level_dbfs: float | None, at_ns: int) -> None:
+        """The microphone was read."""
+        self._gather.add_microphone(active, level_dbfs, at_ns)
+
+    def microphone_floor(self, dbfs: float) -> None:
+        """Level of the microphone while nothing was sent."""
+        self._gather.microphone_floor(dbfs)
+
+    @property
+    def microphone_hears(self) -> bool | None:
+        """Whether the microphone lately heard what was sent; None while nothing can be told."""
+        return self._gather.microphone_hears
+
+    def supply(self, amps: float | None, drawing: bool | None, at_ns: int) -> None:
+        """The supply of the amplifier was read; `drawing`: it draws what the sound needs."""
+        self._gather.add_supply(amps, drawing, at_ns)
 
     def item_failed(self, item_id: str, code: str) -> None:
         """An item could not be decoded."""

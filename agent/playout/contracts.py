@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from agent.errors import LinkError
 from agent.model.bulletin import ZoneId
+from agent.model.issue import Fault
 from agent.model.report import AsRun
 from agent.model.schedule import Airing
-from agent.playout.plan import Reason
+from agent.playout.ladder import Reason, Rung
+from drivers.api import LiveFeed
+
+
+class Issues(Protocol):
+    """Where conditions a person can fix are told."""
+
+    def raise_(self, fault: Fault, subject: str = "", detail: str = "") -> None: ...
+
+    def clear(self, fault: Fault, subject: str = "") -> None: ...
 
 
 class AiringShelf(Protocol):
@@ -44,6 +55,35 @@ class Media(Protocol):
         ...
 
 
+class LiveRoom(Protocol):
+    """Where live sound comes from."""
+
+    def feed(self, live_id: str, zone: str) -> LiveFeed:
+        """What the worker of a zone is to listen to.
+
+        Raises:
+            AgentError: the source is not there.
+        """
+        ...
+
+    def release(self, live_id: str, zone: str) -> None: ...
+
+    def heard(self, live_id: str, *, silent_ms: int, starved_ms: int) -> None: ...
+
+
+class NoLive:
+    """For boxes and tests without live sources."""
+
+    def feed(self, live_id: str, zone: str) -> LiveFeed:
+        raise LinkError(f"there is no live source {live_id} for zone {zone}")
+
+    def release(self, live_id: str, zone: str) -> None:
+        """Nothing to let go of."""
+
+    def heard(self, live_id: str, *, silent_ms: int, starved_ms: int) -> None:
+        """Nothing was heard."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlayoutSettings:
     """How sound is produced; see `config.example.toml`."""
@@ -52,6 +92,7 @@ class PlayoutSettings:
     preroll: timedelta = timedelta(seconds=3)
     output_latency_ms: float = 0.0
     silent_after_s: float = 3.0
+    delay: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +107,6 @@ class ZoneView:
     output_rms_dbfs: float | None = None
     line_active: bool | None = None
     next: Airing | None = None
+    rung: Rung | None = None
+    since: datetime | None = None
+    microphone_active: bool | None = None

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from dataclasses import dataclass, replace
 
 from agent.model.report import Evidence, Verdict
+from agent.playout.correlate import DEAF_DBFS, Ear
+from agent.playout.spans import Sensor, Spans
 
 AUDIBLE_DBFS = -60.0
 """Digital level above which the card's output counts as sound."""
@@ -20,16 +21,17 @@ SENSE_LATENCY_MS = 400
 SENSE_HOLD_MS = 1000
 """A reading of the line sensor stands until the next one, but no longer than this."""
 
+SUPPLY_LATENCY_MS = 2000
+SUPPLY_HOLD_MS = 2000
+"""A meter is read once a second and judged over a few readings."""
+
 HEARD_SHARE = 0.90
 SILENT_SHARE = 0.05
 PLAYED_SHARE = 0.98
 PLAYED_SLACK_MS = 500
-MEASURED_SHARE = 0.90
-"""A sensor that gave readings for less of the sounding time than this measured nothing that can be told."""
-
 _MS = 1_000_000
 _FOLD_AT = 256
-_SETTLED_NS = 10_000 * _MS
+_SETTLED_NS = 20_000 * _MS
 
 
 def verdict(planned_ms: int, played_ms: int, evidence: Evidence) -> Verdict:
@@ -46,15 +48,21 @@ def verdict(planned_ms: int, played_ms: int, evidence: Evidence) -> Verdict:
         return Verdict.UNKNOWN  # the card took samples, but nobody looked at their level
     if evidence.sounding_ms <= 0:
         return Verdict.SILENT
-    if evidence.sensed_ms is None:
+    shares = [ms / evidence.sounding_ms for ms in _after_amplifier(evidence) if ms is not None]
+    if not shares:
         return Verdict.UNKNOWN
-    share = evidence.sensed_ms / evidence.sounding_ms
-    if share < SILENT_SHARE:
+    if max(shares) < SILENT_SHARE:
         return Verdict.SILENT
     whole = played_ms >= planned_ms * PLAYED_SHARE - PLAYED_SLACK_MS
-    if share >= HEARD_SHARE and whole and evidence.amplifier_on and not evidence.failed_items:
+    agreed = max(shares) >= HEARD_SHARE and min(shares) >= SILENT_SHARE
+    if agreed and whole and evidence.amplifier_on and not evidence.failed_items:
         return Verdict.HEARD
     return Verdict.PARTIAL
+
+
+def _after_amplifier(evidence: Evidence) -> tuple[int | None, int | None, int | None]:
+    """The independent measurements after the sound card: line, microphone, current drawn."""
+    return evidence.sensed_ms, evidence.microphone_ms, evidence.drawn_ms
 
 
 def join(earlier: Evidence, later: Evidence) -> Evidence:
@@ -63,18 +71,27 @@ def join(earlier: Evidence, later: Evidence) -> Evidence:
     rms = [(one.output_rms_dbfs, one.sounding_ms) for one in parts if one.output_rms_dbfs is not None]
     line = [(one.line_rms_dbfs, one.sounding_ms) for one in parts if one.line_rms_dbfs is not None]
     sounding = [one for one in parts if one.sounding_ms > 0]
-    sensed = [one.sensed_ms for one in sounding or parts]
+    measured = sounding or parts
+    amps = [(one.supply_amps, max(one.sounding_ms, 1)) for one in parts if one.supply_amps is not None]
     faults = [one.amplifier_fault for one in parts if one.amplifier_fault is not None]
     return Evidence(
         output_rms_dbfs=_mean_dbfs(rms),
         output_peak_dbfs=max((x for one in parts if (x := one.output_peak_dbfs) is not None), default=None),
         sounding_ms=sum(one.sounding_ms for one in parts),
-        sensed_ms=None if None in sensed else sum(one or 0 for one in sensed),
+        sensed_ms=_sum([one.sensed_ms for one in measured]),
         line_rms_dbfs=_mean_dbfs(line),
-        amplifier_on=all(one.amplifier_on for one in sounding or parts),
+        amplifier_on=all(one.amplifier_on for one in measured),
         amplifier_fault=any(faults) if faults else None,
         failed_items=tuple(dict.fromkeys(earlier.failed_items + later.failed_items)),
+        microphone_ms=_sum([one.microphone_ms for one in measured]),
+        supply_amps=sum(a * ms for a, ms in amps) / sum(ms for _, ms in amps) if amps else None,
+        drawn_ms=_sum([one.drawn_ms for one in measured]),
     )
+
+
+def _sum(parts: list[int | None]) -> int | None:
+    """None if a part was not measured: nothing is known of it."""
+    return None if None in parts else sum(one or 0 for one in parts)
 
 
 @dataclass(slots=True)
@@ -105,11 +122,13 @@ class Gatherer:
         self._output = _Energy()
         self._peak: float | None = None
         self._line = _Energy()
-        self._sounding = _Spans()
-        self._sensed = _Spans()
-        self._covered = _Spans()
-        self._folded = [0, 0, 0]  # sounding, of that sensed, of that covered by readings
-        self._last_sense: tuple[int, bool] | None = None
+        self._sounding = Spans()
+        self._folded_ns = 0
+        self._sense = Sensor(SENSE_LATENCY_MS, SENSE_HOLD_MS)
+        self._microphone = Sensor()
+        self._supply = Sensor(SUPPLY_LATENCY_MS, SUPPLY_HOLD_MS)
+        self._ear = Ear()
+        self._amps = [0.0, 0]
         self._amplifier: bool | None = None
         self._fault: bool | None = None
         self._failed: dict[str, None] = {}
@@ -120,18 +139,47 @@ class Gatherer:
             return
         self._output.add(rms_dbfs, period_ms)
         self._peak = peak_dbfs if self._peak is None else max(self._peak, peak_dbfs)
+        self._ear.add_sent(rms_dbfs, at_ns)
         if rms_dbfs > AUDIBLE_DBFS:
             self._sounding.add(at_ns - period_ms * _MS, at_ns)
             self._fold(at_ns)
 
     def add_sense(self, active: bool, level_dbfs: float | None, at_ns: int) -> None:
         """A reading of the line sensor at `at_ns`."""
-        self._close_sense(at_ns)
-        self._last_sense = (at_ns, active)
+        self._sense.read(active, at_ns)
         if level_dbfs is not None:
             self._line.add(level_dbfs, 1)
-        self._cover(active, at_ns, at_ns)
         self._fold(at_ns)
+
+    def add_microphone(self, active: bool, level_dbfs: float | None, at_ns: int) -> None:
+        """A reading of the microphone; it counts as hearing only if its level follows what was sent.
+
+        Without a level a reading can prove silence, never sound: then there is nothing to compare.
+        """
+        if level_dbfs is None:
+            if active:
+                return
+            level_dbfs = DEAF_DBFS
+        for begin_ns, end_ns, hears in self._ear.add_heard(level_dbfs, at_ns):
+            self._microphone.cover(hears, begin_ns, end_ns)
+        self._fold(at_ns)
+
+    def microphone_floor(self, dbfs: float) -> None:
+        """Level of the microphone while nothing was sent; lets it judge sound without pauses."""
+        self._ear.set_floor(dbfs)
+
+    @property
+    def microphone_hears(self) -> bool | None:
+        """What the newest 5 to 15 s allow to be said of the microphone; None while nothing can be told."""
+        return self._ear.hears
+
+    def add_supply(self, amps: float | None, drawing: bool | None, at_ns: int) -> None:
+        """Current drawn while sound is due, and whether it is what the sound needs (None: cannot be told)."""
+        if amps is not None:
+            self._amps = [self._amps[0] + amps, self._amps[1] + 1]
+        if drawing is not None:
+            self._supply.read(drawing, at_ns)
+            self._fold(at_ns)
 
     def add_amplifier(self, *, on: bool, fault: bool | None) -> None:
         """State of the amplifier while sound is due: powered and unmuted, and its fault pin if it has one."""
@@ -145,103 +193,31 @@ class Gatherer:
 
     def evidence(self) -> Evidence:
         """Everything gathered so far; can be asked at any time."""
-        sensed, covered = self._with_open_reading()
-        sounding_ns = self._folded[0] + self._sounding.total()
-        sensed_ns = self._folded[1] + self._sounding.common(sensed)
-        covered_ns = self._folded[2] + self._sounding.common(covered)
-        measured = self._last_sense is not None and covered_ns >= MEASURED_SHARE * sounding_ns
+        sounding_ns = self._folded_ns + self._sounding.total()
         return Evidence(
             output_rms_dbfs=self._output.dbfs,
             output_peak_dbfs=self._peak,
             sounding_ms=sounding_ns // _MS,
-            sensed_ms=sensed_ns // _MS if measured else None,
+            sensed_ms=self._sense.found_ms(self._sounding, sounding_ns),
             line_rms_dbfs=self._line.dbfs,
             amplifier_on=bool(self._amplifier),
             amplifier_fault=self._fault,
             failed_items=tuple(self._failed),
+            microphone_ms=self._microphone.found_ms(self._sounding, sounding_ns, self._ear.ongoing()),
+            supply_amps=self._amps[0] / self._amps[1] if self._amps[1] else None,
+            drawn_ms=self._supply.found_ms(self._sounding, sounding_ns),
         )
-
-    def _close_sense(self, now_ns: int) -> None:
-        if self._last_sense is not None:
-            at_ns, active = self._last_sense
-            self._cover(active, at_ns, min(max(now_ns, at_ns), at_ns + SENSE_HOLD_MS * _MS))
-
-    def _cover(self, active: bool, begin_ns: int, end_ns: int) -> None:
-        reach_ns = begin_ns - SENSE_LATENCY_MS * _MS
-        self._covered.add(reach_ns, end_ns)
-        if active:
-            self._sensed.add(reach_ns, end_ns)
-
-    def _with_open_reading(self) -> tuple[_Spans, _Spans]:
-        sensed, covered = self._sensed.copy(), self._covered.copy()
-        if self._last_sense is not None:
-            at_ns, active = self._last_sense
-            end_ns = at_ns + SENSE_HOLD_MS * _MS
-            covered.add(at_ns, end_ns)
-            if active:
-                sensed.add(at_ns, end_ns)
-        return sensed, covered
 
     def _fold(self, now_ns: int) -> None:
         """Turn what can no longer change into sums once there are many spans."""
-        if max(len(self._sounding), len(self._sensed), len(self._covered)) < _FOLD_AT:
+        sensors = (self._sense, self._microphone, self._supply)
+        if max(len(self._sounding), *(len(one) for one in sensors)) < _FOLD_AT:
             return
         before_ns = now_ns - _SETTLED_NS
-        old = [one.cut(before_ns) for one in (self._sounding, self._sensed, self._covered)]
-        self._folded[0] += old[0].total()
-        self._folded[1] += old[0].common(old[1])
-        self._folded[2] += old[0].common(old[2])
-
-
-class _Spans:
-    """A set of moments as disjoint rising spans."""
-
-    def __init__(self, begins: list[int] | None = None, ends: list[int] | None = None) -> None:
-        self._begins = begins or []
-        self._ends = ends or []
-
-    def __len__(self) -> int:
-        return len(self._begins)
-
-    def copy(self) -> _Spans:
-        return _Spans(self._begins.copy(), self._ends.copy())
-
-    def add(self, begin: int, end: int) -> None:
-        """Add a span that ends no earlier than all before it; gaps below a millisecond are closed."""
-        if self._ends:
-            end = max(end, self._ends[-1])
-        while self._ends and begin <= self._ends[-1] + _MS:
-            begin = min(begin, self._begins.pop())
-            self._ends.pop()
-        self._begins.append(begin)
-        self._ends.append(end)
-
-    def total(self) -> int:
-        return sum(self._ends) - sum(self._begins)
-
-    def common(self, other: _Spans) -> int:
-        """Length of the time in both."""
-        length = 0
-        for begin, end in zip(self._begins, self._ends, strict=True):
-            index = max(0, bisect_right(other._begins, begin) - 1)
-            while index < len(other) and other._begins[index] < end:
-                length += max(0, min(end, other._ends[index]) - max(begin, other._begins[index]))
-                index += 1
-        return length
-
-    def cut(self, before: int) -> _Spans:
-        """Remove and return everything earlier than `before`."""
-        old = _Spans()
-        kept = _Spans()
-        for begin, end in zip(self._begins, self._ends, strict=True):
-            if begin < before:
-                old._begins.append(begin)
-                old._ends.append(min(end, before))
-            if end > before:
-                kept._begins.append(max(begin, before))
-                kept._ends.append(end)
-        self._begins, self._ends = kept._begins, kept._ends
-        return old
+        old = self._sounding.cut(before_ns)
+        self._folded_ns += old.total()
+        for one in sensors:
+            one.fold(old, before_ns)
 
 
 def _mean_dbfs(levels: list[tuple[float, int]]) -> float | None:
@@ -252,12 +228,13 @@ def _mean_dbfs(levels: list[tuple[float, int]]) -> float | None:
 
 
 def rounded(evidence: Evidence) -> Evidence:
-    """Levels to a tenth of a dB, as they are stored and sent."""
+    """Levels to a tenth of a dB and currents to 10 mA, as they are stored and sent."""
     return replace(
         evidence,
         output_rms_dbfs=_tenth(evidence.output_rms_dbfs),
         output_peak_dbfs=_tenth(evidence.output_peak_dbfs),
         line_rms_dbfs=_tenth(evidence.line_rms_dbfs),
+        supply_amps=None if evidence.supply_amps is None else round(evidence.supply_amps, 2),
     )
 
 

@@ -133,6 +133,31 @@ class HttpLink:
                 start, total = 0, answer.content_length
             yield total, start, self._chunks(answer, url)
 
+    @asynccontextmanager
+    async def get_live(self, url: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Listen to a stream that ends when its source does; the caller bounds what it keeps.
+
+        Raises:
+            LinkDownError: no usable answer, or cut or silent while reading.
+            LinkRefusedError: declined.
+            MediaGoneError: the server does not have it.
+        """
+        limits = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._times.connect_s, sock_read=self._times.silence_s
+        )
+        async with self._answer("GET", url, limits, headers={}) as answer:
+            await _refuse_errors(answer, url, self._account.language)
+            yield self._pieces(answer, url)
+
+    async def _pieces(self, answer: aiohttp.ClientResponse, url: str) -> AsyncIterator[bytes]:
+        try:
+            async for piece in answer.content.iter_any():
+                if not self._uplink_allows():
+                    raise NoUplinkError
+                yield piece
+        except (aiohttp.ClientError, OSError) as error:
+            raise down(error, url) from error
+
     async def _whole(self, method: str, url: str, max_bytes: int, body: bytes | None) -> bytes:
         limits = aiohttp.ClientTimeout(
             total=self._times.exchange_s,

@@ -149,6 +149,12 @@ class NativeSource:
         async with self._link().get_range(url, offset) as transfer:
             yield transfer
 
+    @asynccontextmanager
+    async def fetch_live(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Listen to a live announcement; raises as `fetch` does, also while it is read."""
+        async with self._link().get_live(path) as pieces:
+            yield pieces
+
     async def _paired(self) -> Identity:
         async for identity in self._identity.follow():
             if identity is not None:

@@ -164,7 +164,7 @@ class OrderDesk:
         Raises:
             StoreError: a decision could not be kept; its envelope waits in the inbox, to be judged again.
         """
-        await self._hand_over_again()
+        await self.hand_over_again()
         while True:
             await self._reconsider()
             news = self._store.inbox_news.value
@@ -176,7 +176,8 @@ class OrderDesk:
                     async with asyncio.timeout(_LOOK_AGAIN_S):
                         await self._store.inbox_news.changed()
 
-    async def _hand_over_again(self) -> None:
+    async def hand_over_again(self) -> None:
+        """Hand over every order in force, as at each start; the receiver bears being told twice."""
         for held in await self._store.orders():
             # Judged anew: a key may have been revoked since, or the card have changed the bytes.
             genuine = authenticate(held.envelope, self._root())

@@ -9,7 +9,7 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from drivers.audio import pcm
 from drivers.audio.sink import BUFFER_FRAMES, FORGIVEN_FRAMES, LEAD_FRAMES, WRITE_TIMEOUT_S, SinkError
@@ -17,9 +17,9 @@ from drivers.audio.sink import BUFFER_FRAMES, FORGIVEN_FRAMES, LEAD_FRAMES, WRIT
 logger = logging.getLogger(__name__)
 
 _STREAM_PLAYBACK = 0
-_NONBLOCK = 1
-_FORMAT_S16_LE = 2
-_ACCESS_RW_INTERLEAVED = 3
+ALSA_NONBLOCK = 1
+ALSA_FORMAT_S16_LE = 2
+ALSA_INTERLEAVED = 3
 _PREFILL_FRAMES = pcm.frames_of_ms(40)
 _SMOOTHING = 0.05
 _CLOCK_JUMP_NS = 20_000_000
@@ -59,6 +59,10 @@ def load_library() -> Any:
         ("snd_pcm_delay", ctypes.c_int, [handle, ctypes.POINTER(ctypes.c_long)]),
         ("snd_pcm_recover", ctypes.c_int, [handle, ctypes.c_int, ctypes.c_int]),
         ("snd_pcm_writei", ctypes.c_long, [handle, ctypes.c_char_p, ctypes.c_ulong]),
+        ("snd_pcm_readi", ctypes.c_long, [handle, ctypes.c_char_p, ctypes.c_ulong]),
+        ("snd_pcm_info_sizeof", ctypes.c_size_t, []),
+        ("snd_pcm_info", ctypes.c_int, [handle, ctypes.c_char_p]),
+        ("snd_pcm_info_get_card", ctypes.c_int, [ctypes.c_char_p]),
         ("snd_strerror", ctypes.c_char_p, [ctypes.c_int]),
     ):
         function = getattr(library, name)
@@ -67,13 +71,69 @@ def load_library() -> Any:
     return library
 
 
-def cards(listing: Path = _CARDS) -> dict[str, int]:
-    """Sound cards the kernel knows: identifier to number."""
+class Card(NamedTuple):
+    """A sound card as the kernel lists it.
+
+    Attributes:
+        number: may be another one after a replug or a reboot.
+        name: what the card calls itself.
+        long_name: with the place where it is plugged in.
+    """
+
+    number: int
+    name: str
+    long_name: str
+
+
+def cards(listing: Path = _CARDS) -> dict[str, Card]:
+    """Sound cards the kernel knows, by identifier."""
     try:
         text = listing.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return {}
-    return {name: int(number) for number, name in re.findall(r"^\s*(\d+) \[(\S+)\s*\]", text, re.MULTILINE)}
+    rows = re.findall(r"^\s*(\d+) \[(\S+)\s*\]: (?:.*? - )?(.*)\n?(.*)", text, re.MULTILINE)
+    return {name: Card(int(number), own.strip(), long.strip()) for number, name, own, long in rows}
+
+
+def describe(found: dict[str, Card]) -> str:
+    """The cards for an error message."""
+    return ", ".join(f"{name} ({card.number}, {card.name})" for name, card in found.items()) or "none"
+
+
+def card_of(device: str) -> str | None:
+    """Identifier (or number) of the card in an ALSA name; None when the name holds none."""
+    named = re.search(r"CARD=([^,]+)", device) or re.match(r"(?:plug)?hw:([^,=]+)", device)
+    return None if named is None else named.group(1)
+
+
+def check_card(device: str, listing: Path = _CARDS, card_name: str = "") -> Card | None:
+    """Look for the card that an ALSA name names.
+
+    Args:
+        device: ALSA name.
+        listing: the kernel's list of cards.
+        card_name: part of what it must call itself, or "".
+
+    Returns:
+        the card; None when the name holds none.
+
+    Raises:
+        SinkError: it is not present, or it calls itself something else.
+    """
+    wanted = card_of(device)
+    if wanted is None:
+        return None
+    found = cards(listing)
+    numbered = [card for card in found.values() if wanted == str(card.number)]
+    card = found.get(wanted) or (numbered[0] if numbered else None)
+    if card is None:
+        raise SinkError(f"sound card {device!r} cannot be used: not present; cards found: {describe(found)}")
+    if card_name and card_name not in card.name and card_name not in card.long_name:
+        raise SinkError(
+            f"wrong sound card: {device!r} calls itself {card.name!r} ({card.long_name}), "
+            f"wanted is {card_name!r}; cards found: {describe(found)}"
+        )
+    return card
 
 
 class AlsaSink:
@@ -82,15 +142,17 @@ class AlsaSink:
     A device that takes sound faster than time passes (ALSA's `null` and `file`) is paced by the clock.
     """
 
-    def __init__(self, device: str, library: Any = None, listing: Path = _CARDS) -> None:
+    def __init__(self, device: str, library: Any = None, listing: Path = _CARDS, card_name: str = "") -> None:
         """Remember the card.
 
         Args:
             device: ALSA name, for example "plughw:CARD=Device,DEV=0".
             library: libasound or something that behaves like it; loaded when None.
             listing: the kernel's list of cards.
+            card_name: part of what the card must call itself, or "".
         """
         self.xruns = 0
+        self._card_name = card_name
         self._device = device
         self._library = load_library() if library is None else library
         self._listing = listing
@@ -101,30 +163,36 @@ class AlsaSink:
         self._paced = True
 
     def check(self) -> None:
-        named = re.search(r"CARD=([^,]+)", self._device) or re.match(r"(?:plug)?hw:([^,=]+)", self._device)
-        if named is None:
-            return
-        found = cards(self._listing)
-        card = named.group(1)
-        if card not in found and (not card.isdigit() or int(card) not in found.values()):
-            raise SinkError(self._missing("not present"))
+        check_card(self._device, self._listing, self._card_name)
 
     def open(self) -> None:
-        self.check()
+        card = check_card(self._device, self._listing, self._card_name)
         handle = ctypes.c_void_p()
-        self._call("snd_pcm_open", ctypes.byref(handle), self._device.encode(), _STREAM_PLAYBACK, _NONBLOCK)
+        self._call(
+            "snd_pcm_open", ctypes.byref(handle), self._device.encode(), _STREAM_PLAYBACK, ALSA_NONBLOCK
+        )
         self._pcm = handle
         try:
+            self._check_identity(card)
             self._set_format()
             self._begin()
         except SinkError:
             self.close()
             raise
 
+    def ready(self, frames: int) -> None:
+        excess_ns = self.next_ns() + pcm.ns_of_frames(frames - LEAD_FRAMES) - time.monotonic_ns()
+        if excess_ns > 0:
+            time.sleep(min(excess_ns / 1e9, WRITE_TIMEOUT_S))
+        if not self._paced and self._base_ns is not None:
+            late_ns = time.monotonic_ns() - (self._base_ns + pcm.ns_of_frames(self._written))
+            if late_ns > pcm.ns_of_frames(FORGIVEN_FRAMES):
+                self.xruns += 1
+                self._base_ns += late_ns
+
     def write(self, sound: bytes) -> None:
-        frames = len(sound) // pcm.WIDTH
         deadline_ns = time.monotonic_ns() + int(WRITE_TIMEOUT_S * 1e9)
-        self._wait_for_lead(frames)
+        self.ready(len(sound) // pcm.WIDTH)
         data = pcm.stereo(sound) if self._channels > 1 else sound
         step = pcm.WIDTH * self._channels
         while data:
@@ -136,7 +204,7 @@ class AlsaSink:
             if done not in (0, -errno.EAGAIN):
                 self._recover(int(done))
             if time.monotonic_ns() > deadline_ns:
-                raise SinkError(f"sound card {self._device!r} has taken no sound for {WRITE_TIMEOUT_S:.0f} s")
+                raise SinkError(f"sound card {self._device!r} has taken no sound for {WRITE_TIMEOUT_S} s")
             result = self._library.snd_pcm_wait(self._pcm, 100)
             if result < 0:
                 self._recover(int(result))
@@ -155,12 +223,23 @@ class AlsaSink:
 
     # --- details ---------------------------------------------------------------------------------------
 
+    def _check_identity(self, card: Card | None) -> None:
+        """Make sure that the name led to the card that bears it, whatever a configuration file says."""
+        info = ctypes.create_string_buffer(int(self._library.snd_pcm_info_sizeof()))
+        self._call("snd_pcm_info", self._pcm, info)
+        number = int(self._library.snd_pcm_info_get_card(info))
+        if card is not None and number >= 0 and number != card.number:
+            raise SinkError(
+                f"wrong sound card: {self._device!r} led to card {number}; "
+                f"cards found: {describe(cards(self._listing))}"
+            )
+
     def _set_format(self) -> None:
         latency_us = BUFFER_FRAMES * 1_000_000 // pcm.RATE
         result = 0
         for channels in (1, 2):
             result = self._library.snd_pcm_set_params(
-                self._pcm, _FORMAT_S16_LE, _ACCESS_RW_INTERLEAVED, channels, pcm.RATE, 1, latency_us
+                self._pcm, ALSA_FORMAT_S16_LE, ALSA_INTERLEAVED, channels, pcm.RATE, 1, latency_us
             )
             if result >= 0:
                 self._channels = channels
@@ -195,16 +274,6 @@ class AlsaSink:
         if result < 0 and result != -errno.EBADFD:  # EBADFD: already running
             self._call_failed("snd_pcm_start", result)
         return begun_ns
-
-    def _wait_for_lead(self, frames: int) -> None:
-        excess_ns = self.next_ns() + pcm.ns_of_frames(frames - LEAD_FRAMES) - time.monotonic_ns()
-        if excess_ns > 0:
-            time.sleep(min(excess_ns / 1e9, WRITE_TIMEOUT_S))
-        if not self._paced and self._base_ns is not None:
-            late_ns = time.monotonic_ns() - (self._base_ns + pcm.ns_of_frames(self._written))
-            if late_ns > pcm.ns_of_frames(FORGIVEN_FRAMES):
-                self.xruns += 1
-                self._base_ns += late_ns
 
     def _measure(self) -> None:
         """Refine the moment of frame 0 from what the card says it still holds."""
@@ -255,7 +324,7 @@ class AlsaSink:
         raise SinkError(f"sound card {self._device!r}: {function}: {self._text(code)}")
 
     def _missing(self, reason: str) -> str:
-        found = ", ".join(f"{name} ({number})" for name, number in cards(self._listing).items()) or "none"
+        found = describe(cards(self._listing))
         return f"sound card {self._device!r} cannot be used: {reason}; cards found: {found}"
 
     def _text(self, code: int) -> str:

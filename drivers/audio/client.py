@@ -1,7 +1,8 @@
 """The agent's side of the audio worker: spawn it, bound every wait, kill it when it hangs.
 
-Lines to the worker: `{"op": "cue"|"stop"|"ping"|"probe"|"quit", "id": n, ...}`. Lines from it: `ready`,
-`unable`, `done` and `error` (answers, with the `id`), `fatal`, and the events of `drivers.api` in short form.
+Lines to the worker: `{"op": "cue"|"stop"|"adjust"|"ping"|"probe"|"quit", "id": n, ...}`. Lines from it:
+`ready`, `unable`, `done` and `error` (answers, with the `id`), `fatal`, and the events of `drivers.api` in
+short form.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from drivers.api import (
     ItemStarted,
     Level,
 )
+from drivers.audio.order import check_cue, check_levels, row_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +39,11 @@ _READY_S = 8.0
 _VERB_S = 2.0
 _PROBE_S = 1.0
 _EXIT_S = 1.0
-_LOOK_EVERY_S = 0.5
-_STALLED_MS = 800
+_UNANSWERED_MAX = 4
+_SLOW_MS = 300
+_LOOK_EVERY_S = 0.2
+_STALLED_MS = 700
+_NICE = -15
 _EVENTS_MAX = 512
 _LINE_MAX_BYTES = 64 * 1024
 _STDERR_LINES_MAX = 50
@@ -105,7 +110,8 @@ class WorkerClient:
         self._handle = -1  # pidfd: asyncio's own kill() would take the exit status from its child watcher
         self._in_force: set[int] = set()
         self._look: asyncio.TimerHandle | None = None
-        self._asked_at: float | None = None
+        self._unanswered = 0  # looks since a question that has found no answer yet
+        self._slow = False
         self.network = "shared"
 
     @property
@@ -120,17 +126,32 @@ class WorkerClient:
     # --- verbs ---------------------------------------------------------------------------------------
 
     async def cue(
-        self, cue: int, items: tuple[CueItem, ...], at_ns: int, *, fade_in_ms: int = 5, max_dbfs: float = -1.0
+        self,
+        cue: int,
+        items: tuple[CueItem, ...],
+        at_ns: int,
+        *,
+        fade_in_ms: int = 5,
+        max_dbfs: float = -1.0,
+        volume_db: float = 0.0,
+        duck_ms: int = 0,
+        duck_db: float = -18.0,
     ) -> None:
-        if not items:
-            raise ValueError("a cue needs at least one item")
-        if not 0 <= fade_in_ms <= 1000 or not -40.0 <= max_dbfs <= 0.0:  # noqa: PLR2004  the contract's bounds
-            raise ValueError(f"fade_in_ms {fade_in_ms} or max_dbfs {max_dbfs} is out of range")
-        rows = [(str(item.path), item.start_ms, item.duration_ms, item.gain_db) for item in items]
+        check_cue(items, fade_in_ms=fade_in_ms, duck_ms=duck_ms, duck_db=duck_db)
+        check_levels(volume_db, max_dbfs)
         self._in_force.add(cue)
         try:
             await self._ask(
-                _VERB_S, op="cue", cue=cue, items=rows, at_ns=at_ns, fade_in_ms=fade_in_ms, max_dbfs=max_dbfs
+                _VERB_S,
+                op="cue",
+                cue=cue,
+                items=[row_of(item) for item in items],
+                at_ns=at_ns,
+                fade_in_ms=fade_in_ms,
+                max_dbfs=max_dbfs,
+                volume_db=volume_db,
+                duck_ms=duck_ms,
+                duck_db=duck_db,
             )
         except DeviceUnavailableError:
             self._in_force.discard(cue)
@@ -140,6 +161,13 @@ class WorkerClient:
 
     async def stop(self, cue: int, *, fade_ms: int = 50) -> None:
         await self._ask(_VERB_S, op="stop", cue=cue, fade_ms=max(0, min(fade_ms, 10_000)))
+
+    async def adjust(self, cue: int, *, volume_db: float, max_dbfs: float, ramp_ms: int = 200) -> None:
+        check_levels(volume_db, max_dbfs)
+        ramp_ms = max(0, min(ramp_ms, 10_000))
+        await self._ask(
+            _VERB_S, op="adjust", cue=cue, volume_db=volume_db, max_dbfs=max_dbfs, ramp_ms=ramp_ms
+        )
 
     async def probe(self) -> None:
         answer = await self._ask(_PROBE_S, op="probe")
@@ -207,9 +235,9 @@ class WorkerClient:
         if future is not None and not future.done():
             future.set_result(message)
         elif message["id"] == 0:
-            self._asked_at = None
-            if message["ev"] == "done" and message["stalled_ms"] > _STALLED_MS:
-                self.lose("the audio worker makes no progress")
+            self._unanswered = 0
+            if message["ev"] == "done":
+                self._judge(message["stalled_ms"])
 
     def _add(self, event: AudioEvent) -> None:
         if len(self._events) >= _EVENTS_MAX:
@@ -221,20 +249,28 @@ class WorkerClient:
             self._in_force.discard(event.cue)
         self._news.set()
 
+    def _judge(self, stalled_ms: int) -> None:
+        """Lose a worker that was seen to stand still twice: once may be a machine that stood still itself."""
+        if stalled_ms > _STALLED_MS and self._slow:
+            self.lose("the audio worker makes no progress")
+        self._slow = stalled_ms > _SLOW_MS
+
     def _look_after(self) -> None:
-        """While a cue is in force, make sure twice a second that the worker gets on with it."""
+        """While a cue is in force, make sure five times a second that the worker gets on with it.
+
+        Looks are counted, not seconds: after a pause of the whole machine the answer gets its chance.
+        """
         self._look = None
         if self._lost is not None or not self._in_force:
-            self._asked_at = None
+            self._unanswered, self._slow = 0, False
             return
-        loop = asyncio.get_running_loop()
-        if self._asked_at is not None and loop.time() - self._asked_at >= _PROBE_S:
+        if self._unanswered >= _UNANSWERED_MAX:
             self.lose("the audio worker does not answer")
             return
-        if self._asked_at is None:
-            self._asked_at = loop.time()
+        if not self._unanswered:
             self._send({"op": "ping", "id": 0})
-        self._look = loop.call_later(_LOOK_EVERY_S, self._look_after)
+        self._unanswered += 1
+        self._look = asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look_after)
 
     def lose(self, reason: str) -> None:
         """Treat the worker as lost and make sure that it is silent; the first reason is kept."""
@@ -277,6 +313,7 @@ class WorkerClient:
             )
             self._process = transport
             self._handle = os.pidfd_open(transport.get_pid())
+            _give_precedence(transport.get_pid())
             control, _ = await loop.create_connection(lambda: _Control(self), sock=ours)
             self._control = control
         except OSError as error:
@@ -357,6 +394,16 @@ async def open_worker(
             client.release()
 
 
+def _give_precedence(pid: int) -> None:
+    """Let the worker run before ordinary work, where that is permitted; its threads inherit it.
+
+    Its output thread alone is not enough: a decoder thread that is held back while it holds the
+    interpreter's lock would hold the output back with it. And a fresh worker is soonest ready like this.
+    """
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, _NICE)
+
+
 def _event(message: dict[str, Any]) -> AudioEvent:
     """Translate a line of the worker into an event of the contract."""
     cue = int(message["cue"])
@@ -372,6 +419,7 @@ def _event(message: dict[str, Any]) -> AudioEvent:
                 int(message["played_ms"]),
                 float(message["rms"]),
                 float(message["peak"]),
+                int(message["starved_ms"]),
             )
         case "failed":
             return ItemFailed(cue, int(message["index"]), str(message["code"]), str(message["detail"]))

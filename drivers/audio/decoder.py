@@ -9,14 +9,12 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import vlc
 
-from drivers.audio.flac import FlacTail
 from drivers.audio.media import Media, Seek, examine, open_stream
 from drivers.audio.pcm import RATE, WIDTH
-from drivers.audio.wav import PaddedWav
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +53,18 @@ _SILENT_FLAC = bytes.fromhex(
     "fff85a0800810000002b88"
     "fff85a08018600000047f0"
 )
+
+
+class Bytes(Protocol):
+    """What libvlc reads instead of a file."""
+
+    size: int
+
+    def seek(self, position: int) -> None: ...
+
+    def read(self, count: int) -> bytes: ...
+
+    def close(self) -> None: ...
 
 
 class DecoderError(Exception):
@@ -103,7 +113,7 @@ class Decoder:
         self._flowing = False  # True: take what comes without waiting for room
         self._interrupted = False
         self._buffer = ctypes.create_string_buffer(_BUFFER_BYTES)
-        self._stream: FlacTail | PaddedWav | None = None
+        self._stream: Bytes | None = None
         # libvlc keeps the bare addresses: all of these must live as long as the player.
         self._prerender = _Prerender(self._lend_buffer)
         self._postrender = _Postrender(self._receive)
@@ -123,22 +133,35 @@ class Decoder:
 
         A file that cannot be opened there ends at once, without sound.
         """
-        with self._changed:
-            self._pieces.clear()
-            self._queued = 0
-            self._ended = self._drained = self._flowing = False
+        self._reset()
         source = self._source(path, media, seek)
         if source is None:
             with self._changed:
                 self._ended = self._drained = True
             return
+        self._play(source, (*media.options, *seek.options))
+
+    def start_live(self, stream: Bytes, options: tuple[str, ...]) -> None:
+        """Begin to decode a stream that is read as it comes and closed at the end."""
+        self._reset()
+        self._stream = stream
+        open_it, read, _, close = self._file
+        self._play(self._instance.media_new_callbacks(open_it, read, None, close, None), options)
+
+    def _reset(self) -> None:
+        with self._changed:
+            self._pieces.clear()
+            self._queued = 0
+            self._ended = self._drained = self._flowing = False
+
+    def _play(self, source: Any, options: tuple[str, ...]) -> None:
         pre = ctypes.cast(self._prerender, ctypes.c_void_p).value
         post = ctypes.cast(self._postrender, ctypes.c_void_p).value
         source.add_option(
             f":sout=#transcode{{aenc=araw,acodec=s16l,channels=1,samplerate={RATE}}}"
             f":smem{{audio-prerender-callback={pre},audio-postrender-callback={post},audio-data=0,no-time-sync}}"
         )
-        for option in (":no-sout-video", ":no-sout-spu", *media.options, *seek.options):
+        for option in (":no-sout-video", ":no-sout-spu", *options):
             source.add_option(option)
         self._player.set_media(source)
         source.release()

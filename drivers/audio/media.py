@@ -19,6 +19,26 @@ _OGG_DISCARD_FRAMES = 300 * RATE
 _WAV = (":demux=wav", ":packetizer=copy", ":codec=araw")
 
 
+_LIVE = {
+    "mpeg": (":demux=mp3", ":packetizer=mpegaudio"),
+    "aac": (":demux=aac", ":packetizer=mpeg4audio"),
+    "ts": (":demux=ts",),
+    "ogg": (":demux=ogg",),
+    "flac": _FLAC,
+    "wav": _WAV,
+}
+_FORMAT_BYTES = 64
+_ADTS_RATE_MAX = 12
+_MPEG_RATES = (44_100, 48_000, 32_000)
+_MPEG1_KILOBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_MPEG2_KILOBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_TS_SYNC = 0x47
+_TS_PACKET_BYTES = 188
+_TS_PACKETS = 3
+_MPEG_FRAMES = 2
+_SURE_BYTES = 4096
+
+
 class UnreadableError(Exception):
     """The file is missing, empty or not a sound format we play."""
 
@@ -111,6 +131,83 @@ def examine(path: Path) -> Media:
     if media is None:
         raise UnreadableError("is not a sound format this box plays")
     return media
+
+
+class LiveStream(NamedTuple):
+    """How to decode a stream that cannot be sought in.
+
+    Attributes:
+        kind: format, for messages.
+        skip: bytes at its beginning that belong to nothing, because it was joined in the middle.
+        options: libvlc media options.
+    """
+
+    kind: str
+    skip: int
+    options: tuple[str, ...]
+
+
+def find_stream(head: bytes, *, whole: bool) -> LiveStream | None:
+    """Recognise live sound by what has come so far; None when more is needed or it is something else.
+
+    Args:
+        head: first bytes.
+        whole: nothing more will come.
+    """
+    for magic, kind in ((b"OggS", "ogg"), (b"fLaC", "flac"), (b"RIFF", "wav")):
+        if head.startswith(magic):
+            plenty = whole or len(head) >= _FORMAT_BYTES
+            return LiveStream(kind, 0, _LIVE[kind]) if plenty else None
+    if head.startswith(b"ID3"):
+        return (
+            LiveStream("mpeg", 0, (":packetizer=mpegaudio,mpeg4audio",)) if len(head) > _SURE_BYTES else None
+        )
+    for skip in range(min(len(head), _SURE_BYTES)):
+        kind = _frames_at(head, skip)
+        if kind:
+            return LiveStream(kind, skip, _LIVE[kind])
+    return None
+
+
+def _frames_at(head: bytes, at: int) -> str:
+    """The format of which several frames in a row begin at a place; "" when there are none."""
+    if head[at] == _TS_SYNC:
+        places = range(at, at + _TS_PACKET_BYTES * _TS_PACKETS, _TS_PACKET_BYTES)
+        return "ts" if places[-1] < len(head) and all(head[n] == _TS_SYNC for n in places) else ""
+    if head[at] != 0xFF:  # noqa: PLR2004  first half of a sync word
+        return ""
+    for kind, measure in (("aac", adts_frame_bytes), ("mpeg", mpeg_frame_bytes)):
+        place = at
+        for _ in range(_MPEG_FRAMES):
+            length = measure(head[place : place + 8])
+            if not length:
+                break
+            place += length
+        else:
+            if measure(head[place : place + 8]):
+                return kind
+    return ""
+
+
+def adts_frame_bytes(head: bytes) -> int:
+    """Length of the AAC frame whose ADTS header this is (ISO 13818-7), 0 when it is none."""
+    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > _ADTS_RATE_MAX:  # noqa: PLR2004  ISO 13818-7
+        return 0
+    length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+    return length if length > 7 else 0  # noqa: PLR2004  its header alone
+
+
+def mpeg_frame_bytes(head: bytes) -> int:
+    """Length of the MPEG layer III frame whose header this is (ISO 11172-3, 13818-3), 0 when it is none."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:  # noqa: PLR2004  sync word, layer III
+        return 0
+    version, rate_code, code = head[1] >> 3 & 3, head[2] >> 2 & 3, head[2] >> 4
+    if version == 1 or rate_code == 3 or code in (0, 15):  # noqa: PLR2004  reserved or free format
+        return 0
+    full = version == 3  # noqa: PLR2004  MPEG 1
+    kilobits = (_MPEG1_KILOBITS if full else _MPEG2_KILOBITS)[code]
+    rate = _MPEG_RATES[rate_code] >> {3: 0, 2: 1, 0: 2}[version]
+    return (144_000 if full else 72_000) * kilobits // rate + (head[2] >> 1 & 1)
 
 
 def _recognise(head: bytes, size: int) -> Media | None:

@@ -13,7 +13,7 @@ RATE = 48_000
 WIDTH = 2
 SILENT_DBFS = -120.0
 _FULL_SCALE = 32768.0
-_STEP_FRAMES = 24  # ramps move in steps of half a millisecond
+_RAMP_STEPS = 240  # steps of a ramp over the whole range: as fine as one of 5 ms can be
 _NS = 1_000_000_000
 
 
@@ -57,27 +57,50 @@ def scale(pcm: bytes, factor: float) -> bytes:
     return pcm if factor == 1.0 else audioop.mul(pcm, WIDTH, factor)
 
 
-def clamp(pcm: bytes, limit: float) -> bytes:
-    """Cut peaks above `limit` (linear, 0 to 1); sound below it passes unchanged."""
-    if limit <= 0.0:
-        return bytes(len(pcm))
-    if audioop.max(pcm, WIDTH) <= limit * _FULL_SCALE:
+def ceiling_of_db(decibels: float) -> int:
+    """Highest sample that is not above `decibels` (dBFS, at most 0): 0 to 32768."""
+    return min(int(_FULL_SCALE), int(_FULL_SCALE * factor_of_db(decibels)))
+
+
+def clamp(pcm: bytes, ceiling: int) -> bytes:
+    """Cut peaks above `ceiling` (0 to 32768); sound below it passes unchanged."""
+    if audioop.max(pcm, WIDTH) <= ceiling:
         return pcm
-    # Saturation is the only clipping audioop has: lift the limit to full scale, then put it back.
-    return audioop.mul(audioop.mul(pcm, WIDTH, 1.0 / limit), WIDTH, limit)
+    if ceiling <= 0:
+        return bytes(len(pcm))
+    # Saturation is the only clipping audioop has: lift the limit to full scale, then put it back. A factor
+    # that is a whole number of 32768ths is exact, so rounding cannot pass the limit.
+    return audioop.mul(audioop.mul(pcm, WIDTH, _FULL_SCALE / ceiling), WIDTH, ceiling / _FULL_SCALE)
+
+
+def add(one: bytes, other: bytes) -> bytes:
+    """Both at once, saturating at full scale; of the same length."""
+    return audioop.add(one, other, WIDTH)
+
+
+def stretch(pcm: bytes, frames: int) -> bytes:
+    """Make a piece `frames` long by leaving out or repeating single frames, evenly spaced."""
+    have = len(pcm) // WIDTH
+    steps = abs(frames - have)
+    if not steps or not have:
+        return pcm
+    parts = []
+    for n in range(steps):
+        begin, end = have * n // steps * WIDTH, have * (n + 1) // steps * WIDTH
+        parts.append(pcm[begin : end - WIDTH] if frames < have else pcm[begin:end] + pcm[end - WIDTH : end])
+    return b"".join(parts)
 
 
 def ramp(pcm: bytes, begin: float, end: float) -> bytes:
-    """Move the gain from `begin` to `end` (linear, 0 to 1) across the piece."""
+    """Move the gain from `begin` to `end` (linear) across the piece, saturating at full scale."""
     if begin == end:
         return scale(pcm, begin)
-    step = _STEP_FRAMES * WIDTH
-    total = len(pcm)
+    total = len(pcm) // WIDTH
+    count = max(1, min(total, math.ceil(abs(end - begin) * _RAMP_STEPS)))
     parts = []
-    for offset in range(0, total, step):
-        piece = pcm[offset : offset + step]
-        middle = (offset + len(piece) / 2) / total
-        parts.append(audioop.mul(piece, WIDTH, begin + (end - begin) * middle))
+    for n in range(count):
+        piece = pcm[total * n // count * WIDTH : total * (n + 1) // count * WIDTH]
+        parts.append(audioop.mul(piece, WIDTH, begin + (end - begin) * (n + 0.5) / count))
     return b"".join(parts)
 
 

@@ -13,71 +13,24 @@ from typing import Any
 
 from drivers.audio import pcm
 from drivers.audio.deck import Cue, Deck
+from drivers.audio.levels import Limiter
 from drivers.audio.sink import Sink, SinkError
+from drivers.audio.voice import CHUNK_FRAMES, FADE_FRAMES, Part, StalledError, Voice
 
 logger = logging.getLogger(__name__)
 
 Emit = Callable[[dict[str, Any]], None]
 
-_CHUNK = pcm.frames_of_ms(20)
-_FADE = pcm.frames_of_ms(5)
 _OPEN_AHEAD_NS = 250_000_000
 _HOLD_NS = 400_000_000  # the card stays open this long after the last sound
 _LEVEL_NS = 180_000_000
-_JUMP_FRAMES = pcm.frames_of_ms(30)
-_DRIFT_FRAMES = 48.0
-_DRIFT_SMOOTHING = 0.02
-_STARVED_NS = 1_000_000_000
 _LATE_JOIN_NS = 40_000_000
+_UNDER_END_FRAMES = pcm.frames_of_ms(50)
 _REAL_TIME_PRIORITY = 10
 
 
-class StalledError(Exception):
-    """The decoder gives nothing any more; only a fresh process helps."""
-
-
-class Voice:
-    """A cue in force: where it is in its stream, and how loud.
-
-    Attributes:
-        deck: the stream.
-        begin_ns: moment of its first frame here; later than `Cue.at_ns` when it joins late.
-        frame: next frame of the stream to be written.
-        written: frames written so far.
-        stop_frames: frames of the closing ramp, or None while nobody wants it to stop.
-        fading: frames of the closing ramp still to write.
-    """
-
-    def __init__(self, deck: Deck) -> None:
-        self.deck = deck
-        self.begin_ns = deck.cue.at_ns
-        self.joined = False
-        self.frame = 0
-        self.written = 0
-        self.item = 0
-        self.stop_frames: int | None = None
-        self.fading = 0
-        self.drift = 0.0
-        self.starved_since_ns: int | None = None
-        self.fade_in = pcm.frames_of_ms(deck.cue.fade_in_ms)
-
-    @property
-    def number(self) -> int:
-        return self.deck.cue.number
-
-    def envelope(self, frames: int) -> tuple[float, float]:
-        """Gain at the beginning and at the end of the next `frames` frames."""
-
-        def gain(ahead: int) -> float:
-            opening = min(1.0, (self.written + ahead) / self.fade_in) if self.fade_in else 1.0
-            closing = max(0.0, (self.fading - ahead) / self.stop_frames) if self.stop_frames else 1.0
-            return opening * closing
-
-        return gain(0), gain(frames)
-
-
 class Player:
-    """At most one cue sounds and at most one waits for its moment."""
+    """One cue sounds, one may go on underneath it for a while, and one may wait for its moment."""
 
     def __init__(
         self, sink: Sink, emit: Emit, instance: Callable[[], Any], give_up: Callable[[str], None]
@@ -97,14 +50,17 @@ class Player:
         self._wake = threading.Condition()
         self._current: Voice | None = None
         self._pending: Voice | None = None
+        self._under: Voice | None = None
+        self._limiter = Limiter()
         self._quitting = False
         self._open = False
         self._beat_ns: int | None = None
         self._due: deque[tuple[int, Callable[[], None]]] = deque()
         self._meter = pcm.Meter()
-        self._heard_number = 0
+        self._heard_number: int | None = None
         self._heard_item = 0
         self._heard_frames = 0
+        self._heard_starved_ms = 0
         self._level_ns = 0
         self._thread = threading.Thread(target=self._run, name="output", daemon=True)
 
@@ -130,16 +86,21 @@ class Player:
             dropped = None
             if self._pending is not None and self._pending.number == number:
                 dropped, self._pending = self._pending, None
-            elif (
-                self._current is not None
-                and self._current.number == number
-                and self._current.stop_frames is None
-            ):
-                self._current.fading = max(_FADE, pcm.frames_of_ms(fade_ms))
-                self._current.stop_frames = self._current.fading
+            for voice in self._sounding():
+                if voice.number == number:
+                    voice.close_in(max(FADE_FRAMES, pcm.frames_of_ms(fade_ms)))
             self._wake.notify_all()
         if dropped is not None:
             self._discard(dropped)
+
+    def adjust(self, number: int, volume_db: float, max_dbfs: float, ramp_ms: int) -> None:
+        """Change volume and limit of a cue; no-op when it is not in force."""
+        with self._wake:
+            sounding = self._sounding()
+            waiting = [] if self._pending is None else [self._pending]
+            for voice in sounding + waiting:
+                if voice.number == number:
+                    voice.adjust(volume_db, max_dbfs, ramp_ms, sounding=voice in sounding)
 
     def stalled_ms(self) -> int:
         """How long the output thread has made no progress while it had work; 0 when idle."""
@@ -154,13 +115,17 @@ class Player:
         """Fade out what sounds, close the card and end the thread."""
         with self._wake:
             self._quitting = True
-            if self._current is not None and self._current.stop_frames is None:
-                self._current.fading = self._current.stop_frames = 4 * _FADE
+            for voice in self._sounding():
+                voice.close_in(4 * FADE_FRAMES)
             dropped, self._pending = self._pending, None
             self._wake.notify_all()
         if dropped is not None:
             self._discard(dropped)
         self._thread.join(timeout_s)
+
+    def _sounding(self) -> list[Voice]:
+        """The cues that are heard, the newer one first; called with the lock held."""
+        return [voice for voice in (self._current, self._under) if voice is not None]
 
     def _discard(self, voice: Voice) -> None:
         """End a cue that was never heard."""
@@ -209,44 +174,52 @@ class Player:
         idle_since_ns = time.monotonic_ns()
         self._level_ns = idle_since_ns
         while True:
-            self._beat_ns = now_ns = time.monotonic_ns()
-            next_ns = self._sink.next_ns()
+            self._beat_ns = time.monotonic_ns()
+            # Wait first, decide then: whoever is asked for meanwhile is heard that much sooner.
+            self._sink.ready(CHUNK_FRAMES)
+            now_ns, next_ns = time.monotonic_ns(), self._sink.next_ns()
             self._flush(now_ns)
             with self._wake:
                 frames = self._arrange(next_ns)
-                voice = self._current
+                voices = self._sounding()
                 waiting = self._pending is not None and self._pending.begin_ns - next_ns < _OPEN_AHEAD_NS
-            if voice is None:
+            if not voices:
                 if not waiting and not self._due and (self._quitting or now_ns - idle_since_ns > _HOLD_NS):
                     return
                 self._sink.write(pcm.silence(frames))
                 continue
             idle_since_ns = now_ns
-            self._play(voice, frames, next_ns)
+            self._play(voices, frames, next_ns)
 
     def _arrange(self, next_ns: int) -> int:
         """Decide who sounds in the next piece and how long it is; called with the lock held."""
-        if self._pending is not None:
-            pending, current = self._pending, self._current
-            if pcm.frames_of_ns(pending.begin_ns - next_ns) < 0:
-                pending.begin_ns = next_ns + (pcm.ns_of_frames(_FADE) if current is not None else 0)
-            until = max(0, pcm.frames_of_ns(pending.begin_ns - next_ns))
-            if until == 0:
-                if current is not None:
-                    self._finish(current, next_ns, "stopped")
-                self._begin(pending, next_ns)
-                return _CHUNK
-            if current is not None and until <= _FADE:
-                if current.stop_frames is None:
-                    current.fading = current.stop_frames = until
-                return min(until, _CHUNK)
-            return min(_CHUNK, until - _FADE if until > _FADE else until)
-        return _CHUNK
+        pending = self._pending
+        if pending is None:
+            return CHUNK_FRAMES
+        duck_ms = pending.deck.cue.duck_ms
+        ducked_ns = pending.deck.cue.at_ns + duck_ms * 1_000_000 - next_ns if duck_ms else 0
+        ducks = ducked_ns > 0 and self._current is not None and not self._current.stopping
+        ending = [voice for voice in self._sounding() if not ducks or voice is self._under]
+        if pcm.frames_of_ns(pending.begin_ns - next_ns) < 0:
+            pending.begin_ns = next_ns + (pcm.ns_of_frames(FADE_FRAMES) if ending else 0)
+        until = max(0, pcm.frames_of_ns(pending.begin_ns - next_ns))
+        if until == 0:
+            for voice in ending:
+                self._finish(voice, next_ns, "stopped")
+            if ducks and self._current is not None:
+                self._current.duck(pending.deck.cue.duck_db, pcm.frames_of_ns(ducked_ns))
+                self._under = self._current
+            self._begin(pending, next_ns)
+            return CHUNK_FRAMES
+        if ending and until <= FADE_FRAMES:
+            for voice in ending:
+                voice.close_in(until)
+            return until
+        return min(CHUNK_FRAMES, until - FADE_FRAMES if until > FADE_FRAMES else until)
 
     def _begin(self, voice: Voice, next_ns: int) -> None:
         self._pending, self._current = None, voice
-        voice.frame = max(0, pcm.frames_of_ns(next_ns - voice.deck.cue.at_ns))
-        voice.begin_ns = next_ns
+        voice.begin(next_ns)
         number = voice.number
         self._at(next_ns, lambda: self._heard_begin(number, next_ns))
 
@@ -256,66 +229,43 @@ class Player:
         self._level_ns = at_ns
         self._emit({"ev": "started", "cue": number, "at_ns": at_ns})
 
-    def _play(self, voice: Voice, frames: int, next_ns: int) -> None:
-        """Write the next piece of a cue."""
-        total = voice.deck.total
-        if total is not None:
-            frames = min(frames, total - voice.frame)
-        if voice.stop_frames is not None:
-            frames = min(frames, voice.fading)
-        if frames <= 0:
-            with self._wake:
-                self._finish(voice, next_ns, "finished" if voice.stop_frames is None else "stopped")
-            return
-        sound = self._draw(voice, frames, next_ns)
-        begin, end = voice.envelope(frames)
-        if (begin, end) != (1.0, 1.0):
-            sound = pcm.ramp(sound, begin, end)
-        for frame, index in voice.deck.marks_until(voice.frame):
-            self._announce(
-                voice.number,
-                index,
-                max(voice.begin_ns, next_ns + pcm.ns_of_frames(frames - (voice.frame - frame))),
-            )
-        voice.written += frames
-        if voice.stop_frames is not None:
-            voice.fading -= frames
-        square, highest = pcm.mean_square(sound), pcm.peak(sound)
-        self._at(next_ns + pcm.ns_of_frames(frames), lambda: self._consumed(frames, square, highest))
+    def _play(self, voices: list[Voice], frames: int, next_ns: int) -> None:
+        """Write the next piece of what sounds."""
+        for voice in voices:
+            left = voice.left()
+            if left <= 0:
+                with self._wake:
+                    self._finish(voice, next_ns, "stopped" if voice.stopping else "finished")
+                return
+            frames = min(frames, left)
+        parts = [voice.render(frames, next_ns) for voice in voices]
+        for voice in voices:
+            for frame, index in voice.deck.marks_until(voice.frame):
+                at_ns = next_ns + pcm.ns_of_frames(frames - (voice.frame - frame))
+                self._announce(voice.number, index, max(voice.begin_ns, at_ns))
+        sound = self._mix(parts, frames)
+        square, highest, starved_ms = pcm.mean_square(sound), pcm.peak(sound), parts[0].starved_ms
+        self._at(
+            next_ns + pcm.ns_of_frames(frames), lambda: self._consumed(frames, square, highest, starved_ms)
+        )
         self._sink.write(sound)
 
-    def _draw(self, voice: Voice, frames: int, next_ns: int) -> bytes:
-        """Take the next frames of the stream, following the clock as the card's crystal drifts."""
-        error = pcm.frames_of_ns(next_ns - voice.deck.cue.at_ns) - voice.frame
-        voice.drift += (error - voice.drift) * _DRIFT_SMOOTHING
-        if abs(error) > _JUMP_FRAMES:
-            voice.frame, voice.drift = max(0, voice.frame + error), 0.0
-        step = 0
-        if voice.drift > _DRIFT_FRAMES:
-            step = 1
-        elif voice.drift < -_DRIFT_FRAMES:
-            step = -1
-        sound, late = voice.deck.take(voice.frame, frames + step)
-        self._watch(voice, late=late)
-        voice.frame += frames + step
-        voice.drift -= step
-        if step > 0:
-            return sound[: -pcm.WIDTH]
-        return sound + sound[-pcm.WIDTH :] if step < 0 else sound
-
-    def _watch(self, voice: Voice, *, late: bool) -> None:
-        """Give up on a decoder that stays silent while its sound is due."""
-        now_ns = time.monotonic_ns()
-        if not late:
-            voice.starved_since_ns = None
-        elif voice.starved_since_ns is None:
-            voice.starved_since_ns = now_ns
-        elif min(now_ns - voice.starved_since_ns, voice.deck.idle_ns()) > _STARVED_NS:
-            raise StalledError("the decoder has given no sound for one second")
+    def _mix(self, parts: list[Part], frames: int) -> bytes:
+        """Add up what sounds, below the lowest of its ceilings."""
+        ceiling = min(part.ceiling for part in parts)
+        peak, ahead = sum(part.peak for part in parts), sum(part.ahead for part in parts)
+        ceiling_ahead = min(part.ceiling_ahead for part in parts)
+        begin, end = self._limiter.next(frames, peak, ahead, ceiling, ceiling_ahead)
+        pieces = [pcm.ramp(part.sound, part.begin * begin, part.end * end) for part in parts]
+        sound = pieces[0]
+        for piece in pieces[1:]:
+            sound = pcm.add(sound, piece)
+        return pcm.clamp(sound, ceiling)
 
     def _announce(self, number: int, index: int, at_ns: int) -> None:
         def heard() -> None:
-            self._heard_item = index
+            if number == self._heard_number:
+                self._heard_item = index
             self._emit({"ev": "item", "cue": number, "index": index, "at_ns": at_ns})
 
         self._at(at_ns, heard)
@@ -325,11 +275,16 @@ class Player:
         voice.deck.close()
         if self._current is voice:
             self._current = None
+            if self._under is not None:
+                self._under.close_in(_UNDER_END_FRAMES)
+        elif self._under is voice:
+            self._under = None
         played_ms = pcm.ms_of_frames(voice.written)
 
         def heard() -> None:
-            self._level(at_ns)
-            self._heard_number = 0
+            if voice.number == self._heard_number:
+                self._level(at_ns)
+                self._heard_number = None
             self._emit(_ended(voice.number, at_ns, reason, played_ms))
 
         self._at(at_ns, heard)
@@ -339,12 +294,12 @@ class Player:
         now_ns = time.monotonic_ns()
         self._flush(now_ns)
         self._due.clear()
-        heard_number, self._heard_number = self._heard_number, 0
+        heard_number, self._heard_number = self._heard_number, None
         with self._wake:
-            voices = [voice for voice in (self._current, self._pending) if voice is not None]
-            self._current = self._pending = None
+            voices = self._sounding() + ([] if self._pending is None else [self._pending])
+            self._current = self._under = self._pending = None
         numbers = [voice.number for voice in voices]
-        if heard_number and heard_number not in numbers:
+        if heard_number is not None and heard_number not in numbers:
             numbers.insert(0, heard_number)
         for voice in voices:
             voice.deck.close()
@@ -361,8 +316,11 @@ class Player:
         while self._due and self._due[0][0] <= now_ns:
             self._due.popleft()[1]()
 
-    def _consumed(self, frames: int, square: float, highest: int) -> None:
+    def _consumed(self, frames: int, square: float, highest: int, starved_ms: int) -> None:
+        if self._heard_number is None:
+            return  # only the rest of an older cue
         self._heard_frames += frames
+        self._heard_starved_ms = starved_ms
         self._meter.add(frames, square, highest)
         now_ns = time.monotonic_ns()
         if now_ns - self._level_ns >= _LEVEL_NS:
@@ -379,6 +337,7 @@ class Player:
                 "played_ms": pcm.ms_of_frames(self._heard_frames),
                 "rms": round(rms, 2),
                 "peak": round(highest, 2),
+                "starved_ms": self._heard_starved_ms,
             }
         )
 

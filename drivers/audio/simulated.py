@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 from drivers.audio import pcm
 from drivers.audio.sink import FORGIVEN_FRAMES, LEAD_FRAMES, SinkError
 from drivers.audio.speaker_file import SpeakerFile
-from drivers.simulation import AmplifierCell, FaultFile, Gate, SpeakerCell, suffixed
+from drivers.simulation import AmplifierCell, FaultFile, Faults, Gate, SpeakerCell, suffixed
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,9 @@ class Echo(Protocol):
 class SimulatedSink:
     """Writes what a loudspeaker behind an amplifier would give out to `speaker.wav`."""
 
-    def __init__(self, directory: Path, zone: str, keep_minutes: int, echo: Echo | None = None) -> None:
+    def __init__(
+        self, directory: Path, zone: str, keep_minutes: int, echo: Echo | None = None, ppm: int = 0
+    ) -> None:
         """Open the files of a simulated zone.
 
         Args:
@@ -51,11 +53,15 @@ class SimulatedSink:
             zone: "main" or another name, which becomes part of the file names.
             keep_minutes: how much of the past `speaker.wav` holds.
             echo: also hears everything.
+            ppm: by how many millionths the card is too fast, -2000 to 2000.
         """
+        self._ppm = ppm
+        self._shorter = 0.0  # frames by which the sound is still to be shortened
         self.xruns = 0
         self._faults = FaultFile(directory)
         self._file = SpeakerFile(directory, suffixed("speaker", zone), keep_minutes)
         self._amplifier = AmplifierCell(directory, zone)
+        self._spare = AmplifierCell(directory, zone, spare=True)
         self._speaker = SpeakerCell(directory, zone, writable=True)
         self._echo = echo
         self._queue: deque[_Queued] = deque()
@@ -81,7 +87,12 @@ class SimulatedSink:
         return self._file.origin_ns + pcm.ns_of_frames(self._next)
 
     def write(self, sound: bytes) -> None:
-        frames = len(sound) // pcm.WIDTH
+        self.ready(len(sound) // pcm.WIDTH)
+        sound = self._as_heard(sound)
+        self._queue.append(_Queued(self._next, sound))
+        self._next += len(sound) // pcm.WIDTH
+
+    def ready(self, frames: int) -> None:
         while True:
             now_ns = time.monotonic_ns()
             faults = self._faults.current()
@@ -96,8 +107,14 @@ class SimulatedSink:
             if excess <= 0:
                 break
             time.sleep(excess / pcm.RATE)
-        self._queue.append(_Queued(self._next, sound))
-        self._next += frames
+
+    def _as_heard(self, sound: bytes) -> bytes:
+        """Sound at the pace of this card's crystal: a fast one is through with it sooner."""
+        frames = len(sound) // pcm.WIDTH
+        self._shorter += frames * self._ppm / (1_000_000 + self._ppm)
+        steps = max(-frames, min(frames - 1, int(self._shorter))) if frames else 0
+        self._shorter -= steps
+        return pcm.stretch(sound, frames - steps)
 
     def close(self) -> None:
         now_ns = time.monotonic_ns()
@@ -112,6 +129,7 @@ class SimulatedSink:
         """Finish the files; the sink is of no use afterwards."""
         self._file.close()
         self._amplifier.close()
+        self._spare.close()
         self._speaker.close()
 
     def _catch_up(self, now_ns: int) -> None:
@@ -131,29 +149,39 @@ class SimulatedSink:
         """Everything that the clock has passed has been heard: to the file with it."""
         now = self._file.frame_at(now_ns)
         faults = self._faults.current()
-        gate = self._amplifier.load()
-        dead = faults.amplifier_dead or faults.horn_open
+        gates = self._gates(faults)
         while self._queue and self._queue[0].frame < now:
             frame, sound = self._queue.popleft()
             heard = now - frame
             if heard * pcm.WIDTH < len(sound):
                 self._queue.appendleft(_Queued(now, sound[heard * pcm.WIDTH :]))
                 sound = sound[: heard * pcm.WIDTH]
-            sound = bytes(len(sound)) if dead else self._gated(frame, sound, gate)
-            self._give_out(frame, sound)
+            self._give_out(frame, self._gated(frame, sound, gates))
         if now - self._reached >= _HEADER_EVERY_FRAMES:
             self._reached = now
             self._keep(lambda: self._file.reach(now))
             self._publish(now_ns)
 
-    def _gated(self, frame: int, sound: bytes, gate: Gate | None) -> bytes:
-        if gate is None:
+    def _gates(self, faults: Faults) -> list[Gate] | None:
+        """Amplifiers that may let sound through; None where it passes as it is."""
+        if faults.horn_open or faults.line_short or faults.amplifier_no_power:
+            return []
+        main, spare = self._amplifier.load(), self._spare.load()
+        if main is None and spare is None:
+            return [] if faults.amplifier_dead else None
+        return [gate for gate in (None if faults.amplifier_dead else main, spare) if gate is not None]
+
+    def _gated(self, frame: int, sound: bytes, gates: list[Gate] | None) -> bytes:
+        """Silence wherever no amplifier passes."""
+        if gates is None:
             return sound
-        edge = -(-(gate.since_ns - self._file.origin_ns) * pcm.RATE // 1_000_000_000)
-        before = min(max(0, edge - frame) * pcm.WIDTH, len(sound))
-        if gate.passing:
-            return bytes(before) + sound[before:]
-        return sound[:before] + bytes(len(sound) - before)
+        heard = bytearray(len(sound))
+        for gate in gates:
+            edge = -(-(gate.since_ns - self._file.origin_ns) * pcm.RATE // 1_000_000_000)
+            split = min(max(0, edge - frame) * pcm.WIDTH, len(sound))
+            part = slice(split, None) if gate.passing else slice(0, split)
+            heard[part] = sound[part]
+        return bytes(heard)
 
     def _give_out(self, frame: int, sound: bytes) -> None:
         if pcm.peak(sound):

@@ -9,7 +9,7 @@ from drivers.audio import pcm
 LEAD_FRAMES = pcm.frames_of_ms(60)
 BUFFER_FRAMES = pcm.frames_of_ms(80)
 FORGIVEN_FRAMES = pcm.frames_of_ms(500)  # lateness that a device without a crystal of its own overlooks
-WRITE_TIMEOUT_S = 1.0
+WRITE_TIMEOUT_S = 0.5
 
 
 class SinkError(Exception):
@@ -29,8 +29,12 @@ class Sink(Protocol):
         """Start the card, playing silence; raises SinkError."""
         ...
 
+    def ready(self, frames: int) -> None:
+        """Wait until `frames` can be written so that at most 60 ms lie ahead; raises SinkError."""
+        ...
+
     def write(self, sound: bytes) -> None:
-        """Queue sound, waiting until at most 60 ms lie ahead; raises SinkError within about a second."""
+        """Queue sound, waiting for `ready`; raises SinkError within about half a second."""
         ...
 
     def next_ns(self) -> int:

@@ -6,7 +6,6 @@ anything else that is large: the box has little memory.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import json
 import logging
@@ -19,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from drivers.audio.deck import Cue, Item
+from drivers.audio.deck import Cue, FeedPlan, Item
 from drivers.audio.decoder import DecoderError, create_instance, warm_up
 from drivers.audio.player import Player
 from drivers.audio.sink import Sink, SinkError
@@ -30,7 +29,6 @@ _PR_SET_PDEATHSIG = 1
 _CLONE_NEWNET = 0x40000000
 _OUTPUT_LIMIT_BYTES = 256 * 1024
 _QUIT_S = 0.6
-_NICE = -15
 EXIT_STALLED = 70
 
 
@@ -82,7 +80,7 @@ def create_sink(options: dict[str, Any]) -> Sink:
     if options["kind"] == "alsa":
         from drivers.audio.alsa import AlsaSink  # noqa: PLC0415  libasound is loaded where it is used
 
-        return AlsaSink(options["device"])
+        return AlsaSink(options["device"], card_name=options["card_name"])
     from drivers.audio.simulated import Echo, SimulatedSink  # noqa: PLC0415
 
     echo: Echo | None = None
@@ -90,7 +88,21 @@ def create_sink(options: dict[str, Any]) -> Sink:
         from drivers.audio.alsa import AlsaEcho  # noqa: PLC0415
 
         echo = AlsaEcho(options["listen"])
-    return SimulatedSink(Path(options["dir"]), options["zone"], options["keep_minutes"], echo)
+    return SimulatedSink(Path(options["dir"]), options["zone"], options["keep_minutes"], echo, options["ppm"])
+
+
+def item_of(row: dict[str, Any]) -> Item:
+    """One item of a cue as the client describes it."""
+    path, feed = row["path"], row["feed"]
+    return Item(
+        path=None if path is None else Path(path),
+        start_ms=row["start_ms"],
+        duration_ms=row["duration_ms"],
+        gain_db=row["gain_db"],
+        signal=row["signal"],
+        hertz=row["hertz"],
+        feed=None if feed is None else FeedPlan(*feed),
+    )
 
 
 class Worker:
@@ -104,6 +116,7 @@ class Worker:
         self._verbs: dict[str, Callable[[dict[str, Any]], None]] = {
             "cue": self._cue,
             "stop": self._stop,
+            "adjust": self._adjust,
             "ping": self._ping,
             "probe": self._probe,
         }
@@ -145,11 +158,16 @@ class Worker:
     def _cue(self, message: dict[str, Any]) -> None:
         if not self._player.sounding():
             self._sink.check()
-        items = tuple(
-            Item(Path(path), start_ms, duration_ms, gain_db)
-            for path, start_ms, duration_ms, gain_db in message["items"]
+        cue = Cue(
+            number=message["cue"],
+            items=tuple(item_of(row) for row in message["items"]),
+            at_ns=message["at_ns"],
+            fade_in_ms=message["fade_in_ms"],
+            max_dbfs=message["max_dbfs"],
+            volume_db=message["volume_db"],
+            duck_ms=message["duck_ms"],
+            duck_db=message["duck_db"],
         )
-        cue = Cue(message["cue"], items, message["at_ns"], message["fade_in_ms"], message["max_dbfs"])
         # The answer goes first, so that no event of a cue comes before its acceptance.
         self._done(message)
         self._player.cue(cue)
@@ -158,22 +176,16 @@ class Worker:
         self._player.stop(message["cue"], message["fade_ms"])
         self._done(message)
 
+    def _adjust(self, message: dict[str, Any]) -> None:
+        self._player.adjust(message["cue"], message["volume_db"], message["max_dbfs"], message["ramp_ms"])
+        self._done(message)
+
     def _ping(self, message: dict[str, Any]) -> None:
         self._done(message, stalled_ms=self._player.stalled_ms())
 
     def _probe(self, message: dict[str, Any]) -> None:
         self._sink.check()
         self._done(message, stalled_ms=self._player.stalled_ms(), xruns=self._sink.xruns)
-
-
-def _take_precedence() -> None:
-    """Let all threads of the worker run before ordinary work, where that is permitted.
-
-    The output thread alone is not enough: a decoder thread that is held back while it holds the
-    interpreter's lock would hold the output back with it.
-    """
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
 
 
 def _die_with_parent(parent: int) -> None:
@@ -196,7 +208,6 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    _take_precedence()
     network = _leave_network()
     connection = socket.socket(fileno=control)
     connection.set_inheritable(False)

@@ -32,6 +32,11 @@ CALLER_LEFT = 499
 CALLER: ContextVar[Device] = ContextVar("caller")
 """The box that makes the request under way; set on device routes only."""
 
+AUTHOR: ContextVar[str] = ContextVar("author")
+"""Who makes the request under way: an operator's name, or `console`; set on operators' routes only."""
+
+CONSOLE = "console"
+
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'; object-src 'none'",
@@ -156,8 +161,10 @@ def _of_http(error: web.HTTPException) -> RefusedError:
 async def _require_operator(request: web.Request, gate: Gate) -> None:
     scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() == "bearer" and 0 < len(token) <= LONGEST_CREDENTIAL:
-        if await gate.operator(token.strip(), address_of(request)) is None:
+        name = await gate.operator(token.strip(), address_of(request))
+        if name is None:
             raise RefusedError(Problem.NOT_AUTHORISED)
+        AUTHOR.set(name)
         return
     await _require_session(request, gate)
 
@@ -168,6 +175,7 @@ async def _require_session(request: web.Request, gate: Gate) -> None:
         raise RefusedError(Problem.NOT_AUTHORISED)
     if request.method not in SAFE_METHODS and not csrf_good(session, request.headers.get(CSRF_HEADER, "")):
         raise RefusedError(Problem.FORBIDDEN)
+    AUTHOR.set(CONSOLE)
 
 
 async def _require_device(request: web.Request, gate: DeviceGate) -> Device:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from aiohttp import web
 
 from agent.wire.device_api import (
@@ -15,7 +17,6 @@ from agent.wire.device_api import (
     EnrolRequest,
     HeartbeatAnswer,
     HeartbeatRequest,
-    Held,
 )
 from server.api.boundary import CALLER, address_of
 from server.api.files import send_bytes, send_file
@@ -24,8 +25,9 @@ from server.clock import utc_now
 from server.enrolment import Enrolment
 from server.intake import Intake
 from server.media.library import Library
+from server.order_book import OrderBook
 from server.problems import Problem, RefusedError
-from server.store import content
+from server.store import content, orders
 from server.store.database import Database
 
 _EVERY_ADDRESS = {"0.0.0.0", "::", ""}  # noqa: S104 - a comparison
@@ -41,6 +43,7 @@ class DeviceApi:
         enrolment: Enrolment,
         intake: Intake,
         library: Library,
+        book: OrderBook,
         database: Database,
         broker: BrokerAddress,
         public_host: str,
@@ -48,6 +51,7 @@ class DeviceApi:
         self._enrolment = enrolment
         self._intake = intake
         self._library = library
+        self._book = book
         self._database = database
         self._broker = broker
         self._public_host = public_host
@@ -112,27 +116,14 @@ class DeviceApi:
         asked = await read_body(request, HeartbeatRequest)
         device = CALLER.get()
         received = await self._intake.heartbeat(device.id, asked)
-        wanted = await self._database.read(lambda conn: content.current_desired(conn, device.id))
-        now = utc_now()
-        hold: tuple[Held, ...] = ()
-        if wanted is not None and wanted.expires > now:
-            hold = (
-                Held(
-                    kind=wanted.kind,
-                    id=wanted.id,
-                    issuer=wanted.issuer,
-                    seq=wanted.seq,
-                    url=DOCUMENTS + wanted.id,
-                ),
-            )
-        return HeartbeatAnswer(at=now, hold=hold, received=received)
+        return HeartbeatAnswer(at=utc_now(), hold=await self._book.held(device), received=received)
 
     async def document(self, request: web.Request) -> web.StreamResponse:
         device, name = CALLER.get(), request.match_info["id"]
-        row = await self._database.read(lambda conn: content.find_document(conn, device.id, name))
-        if row is None:
+        envelope = await self._book.document(device, name)
+        if envelope is None:
             raise RefusedError(Problem.NOT_FOUND)
-        return await send_bytes(request, row.envelope, row.id, "application/json")
+        return await send_bytes(request, envelope, name, "application/json")
 
     async def schedule(self, request: web.Request) -> web.StreamResponse:
         sha256 = await self._given(request, "schedule")
@@ -151,7 +142,13 @@ class DeviceApi:
     async def _given(self, request: web.Request, kind: str) -> str:
         """The hash asked for, if this box may have it; otherwise it does not exist for it."""
         device, sha256, now = CALLER.get(), request.match_info["sha256"], utc_now()
-        if not await self._database.read(lambda conn: content.was_given(conn, device.id, kind, sha256, now)):
+
+        def may(conn: sqlite3.Connection) -> bool:
+            return content.was_given(conn, device.id, kind, sha256, now) or (
+                kind == "media" and orders.media_in_order(conn, device, sha256, now)
+            )
+
+        if not await self._database.read(may):
             raise RefusedError(Problem.NOT_FOUND)
         return sha256
 

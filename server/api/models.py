@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from agent.wire.base import DeviceId, Line, Moment, Sha256, Text, Ulid
 from agent.wire.reports import AsRunReport, Event, IssueReport, ZoneHealth
 
-Group = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+Group = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
 class Request(BaseModel):

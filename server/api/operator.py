@@ -12,14 +12,16 @@ from aiohttp import web
 from agent.wire.schedule import ScheduleDocument
 from server.access import Access
 from server.api import models, views
+from server.api.boundary import AUTHOR
 from server.api.files import send_file
 from server.api.route import MAX_SCHEDULE_DRAFT_BYTES, Parameter, Route, Who, number, read_body
+from server.drafts import ScheduleDraft
 from server.enrolment import Enrolment
 from server.fleet import Fleet
 from server.hub import Hub, News
 from server.media.library import Library
 from server.problems import Problem, RefusedError
-from server.schedules import ScheduleDraft, Schedules, Targets
+from server.schedules import Schedules, Targets
 from server.store import content
 from server.store.database import Database
 from server.version import version
@@ -267,7 +269,7 @@ class OperatorApi:
         asked = await read_body(request, models.PublishRequest)
         name = request.match_info["id"]
         issued = await self._schedules.publish(
-            name, asked.version, Targets(asked.devices, asked.groups, asked.all)
+            name, asked.version, Targets(asked.devices, asked.groups, asked.all), AUTHOR.get()
         )
         first = issued[0].document
         return models.PublishAnswer(

@@ -23,6 +23,10 @@ SESSION_S = 60 * 24 * 3600
 BATCH = 64
 WAITING = 512
 PUSH_LIMIT_S = 3.0
+PUSHES = 8
+FIRST_PUSHES = 8
+"""Documents under way at once; together below the 20 that paho leaves unanswered at the broker."""
+
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 
@@ -61,17 +65,25 @@ class Link:
         self._keep = keep
         self._on_connected = on_connected
         self._client: aiomqtt.Client | None = None
-        self._pushes = asyncio.Semaphore(8)  # above 10 unanswered calls aiomqtt complains
+        self._pushes = asyncio.Semaphore(PUSHES)
+        self._first_pushes = asyncio.Semaphore(FIRST_PUSHES)
         self.connected = asyncio.Event()
 
-    async def push(self, topic: str, payload: bytes) -> bool:
-        """Publish retained with QoS 1; False if the broker did not confirm in time."""
-        async with self._pushes:
+    async def push(self, topic: str, payload: bytes, *, retain: bool = True, first: bool = False) -> bool:
+        """Publish with QoS 1; False if the broker did not confirm in time.
+
+        Args:
+            topic: where to.
+            payload: a signed document.
+            retain: the broker keeps it for whoever subscribes later.
+            first: goes through places of its own, so that it waits for no other document.
+        """
+        async with self._first_pushes if first else self._pushes:
             client = self._client
             if client is None:
                 return False
             try:
-                await client.publish(topic, payload, qos=1, retain=True, timeout=PUSH_LIMIT_S)
+                await client.publish(topic, payload, qos=1, retain=retain, timeout=PUSH_LIMIT_S)
             except aiomqtt.MqttError as error:
                 logger.warning("broker did not confirm %s: %s", topic, error)
                 return False
@@ -121,6 +133,7 @@ class Link:
         # aiomqtt 2 acknowledges on receipt and so loses what a crash leaves unstored; paho below it
         # can wait. To be replaced by aiomqtt 3, which has manual acknowledgement.
         client._client.manual_ack_set(True)  # noqa: SLF001
+        client.pending_calls_threshold = PUSHES + FIRST_PUSHES + 2  # it complains above
         return client
 
     async def _serve(self, client: aiomqtt.Client) -> None:

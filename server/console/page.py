@@ -9,6 +9,7 @@ from agent.model.report import Verdict
 from agent.wire.reports import AsRunReport, ZoneHealth
 from server.console.words import Words
 from server.fleet import Box
+from server.order_book import OrderAnswerRow
 
 _VERDICTS = {
     Verdict.HEARD: ("good", "✔"),
@@ -32,9 +33,19 @@ def whole(words: Words, station: str, tables: str, csrf: str) -> str:
         '<script src="/console/static/console.js" defer></script></head><body>'
         f'<header><h1>{escape(station)}</h1><p>{title} · <span id="link" role="status" '
         f'data-live="{escape(words("live"))}" data-lost="{escape(words("lost"))}"></span> '
-        f'<a href="/console?lang={other}" lang="{other}">{escape(words("other_language"))}</a></p></header>'
+        f'<a href="/console?lang={other}" lang="{other}">{escape(words("other_language"))}</a></p>'
+        f"{menu(words, 'boxes')}</header>"
         f'<main id="tables">{tables}</main></body></html>'
     )
+
+
+def menu(words: Words, here: str) -> str:
+    """Links between the pages of the console."""
+    links = []
+    for name, path in (("boxes", "/console"), ("orders", "/console/orders"), ("live", "/console/live")):
+        current = ' aria-current="page"' if name == here else ""
+        links.append(f'<a href="{path}?lang={words.language}"{current}>{escape(words(f"menu.{name}"))}</a>')
+    return f"<nav>{''.join(links)}</nav>"
 
 
 def door(words: Words, message: str) -> str:
@@ -50,17 +61,32 @@ def door(words: Words, message: str) -> str:
     )
 
 
-def tables(words: Words, boxes: list[Box], airings: list[tuple[str, AsRunReport]]) -> str:
+def tables(
+    words: Words,
+    boxes: list[Box],
+    airings: list[tuple[str, AsRunReport]],
+    emergencies: Iterable[OrderAnswerRow] = (),
+) -> str:
     """What changes: refreshed in place by the script."""
     names = {box.device.id: box.device.name or box.device.id for box in boxes}
-    return f"{_summary(words, boxes)}{_boxes(words, boxes)}{_airings(words, names, airings)}"
+    above = f"{_alarms(words, emergencies)}{_summary(words, boxes)}"
+    return f"{above}{_boxes(words, boxes)}{_airings(words, names, airings)}"
+
+
+def _alarms(words: Words, emergencies: Iterable[OrderAnswerRow]) -> str:
+    lines = []
+    for one in emergencies:
+        event = words(f"event.{one.body['event']}")
+        text = words("alarm", event=event, until=words.moment(one.batch.expires))
+        lines.append(_mark("bad", "⚠", text))
+    return f'<p class="summary">{"<br>".join(lines)}</p>' if lines else ""
 
 
 def _summary(words: Words, boxes: list[Box]) -> str:
     if not boxes:
         return ""
     trouble = sum(bool(box.health and box.health.issues) or not box.online for box in boxes)
-    unscheduled = sum(box.wanted is None for box in boxes)
+    unscheduled = sum(box.wanted is None or box.wanted.schedule_id is None for box in boxes)
     marks = []
     if trouble:
         marks.append(_mark("bad", "✖", words("some_trouble", n=trouble, of=len(boxes))))
@@ -104,7 +130,7 @@ def _state(words: Words, box: Box) -> str:
 
 
 def _schedule(words: Words, box: Box) -> str:
-    if box.wanted is None:
+    if box.wanted is None or box.wanted.schedule_id is None:
         return _mark("dim", "–", words("schedule_state.none"))
     version = words(
         "schedule_state.version", id=box.wanted.schedule_id or "", n=box.wanted.schedule_version or 0
@@ -120,13 +146,33 @@ def _schedule(words: Words, box: Box) -> str:
 
 def _on_air(words: Words, box: Box, zone: ZoneHealth) -> str:
     if not zone.on_air:
-        return f"<div>{escape(words('quiet'))}<small>{escape(zone.zone)}</small></div>"
+        why = words.known("reason", zone.reason) or words("quiet")
+        return f"<div>{escape(why)}{_zone_notes(words, zone)}</div>"
     sound = (
         _mark("good", "♪", words("sounding", level=words.level(zone.output_rms_dbfs)))
         if zone.sounding
         else _mark("bad", "✖", words("not_sounding"))
     )
-    return f"<div>{escape(_programme(box, zone.on_air))}<br>{sound}<small>{escape(zone.zone)}</small></div>"
+    rung = words.known("rung", zone.rung)
+    what = f"{rung}: {_programme(box, zone.on_air)}" if rung else _programme(box, zone.on_air)
+    return f"<div>{escape(what)}<br>{sound}{_zone_notes(words, zone)}</div>"
+
+
+def _zone_notes(words: Words, zone: ZoneHealth) -> str:
+    """What else a zone measures; absent sensors are absent."""
+    notes = [zone.zone]
+    if zone.volume_db is not None:
+        notes.append(words("volume", db=words.decimal(zone.volume_db, sign=True)))
+    if zone.supply_volts is not None:
+        notes.append(f"{words.decimal(zone.supply_volts)} V")
+    if zone.supply_amps is not None:
+        notes.append(f"{words.decimal(zone.supply_amps)} A")
+    if zone.amplifier_temperature_c is not None:
+        notes.append(f"{words.decimal(zone.amplifier_temperature_c)} °C")
+    text = _small(" · ".join(notes))
+    if zone.safety_until is None:
+        return text
+    return text + "<br>" + _mark("warn", "⚠", words("safety", until=words.moment(zone.safety_until)))
 
 
 def _next(words: Words, box: Box, zones: Iterable[ZoneHealth]) -> str:

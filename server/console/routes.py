@@ -1,4 +1,4 @@
-"""Doors of the console: the one-time link, the page, its tables and its two files."""
+"""Doors of the console: the one-time link, the page, its tables and its files."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from server.clock import utc_now
 from server.console import page
 from server.console.words import Words
 from server.fleet import Fleet
+from server.order_book import OrderAnswerRow, OrderBook
 from server.problems import STATUS, Problem, RefusedError
 
 _STATIC = Path(__file__).parent / "static"
-_FILES = {"console.css": "text/css", "console.js": "text/javascript"}
+_FILES = {
+    "console.css": "text/css",
+    "console.js": "text/javascript",
+    "orders.css": "text/css",
+    "orders.js": "text/javascript",
+}
 _AIRINGS_SHOWN = 30
+_EMERGENCIES_SHOWN = 10
 _LANGUAGE = (Parameter("lang", "vi or en"),)
 _HTML = "text/html"
 
@@ -26,9 +33,12 @@ _HTML = "text/html"
 class Console:
     """Handlers of the console."""
 
-    def __init__(self, access: Access, fleet: Fleet, station: str, *, secure: bool) -> None:
+    def __init__(
+        self, access: Access, fleet: Fleet, station: str, *, secure: bool, book: OrderBook | None = None
+    ) -> None:
         self._access = access
         self._fleet = fleet
+        self._book = book
         self._station = station
         self._secure = secure
 
@@ -84,8 +94,8 @@ class Console:
         try:
             session = await self._access.enter(request.query.get("ticket", "")[:512], address_of(request))
         except RefusedError as error:
-            words = Words(_language(request), utc_now())
-            return _html(page.door(words, error.message[words.language]), STATUS[error.problem])
+            words = Words(language_of(request), utc_now())
+            return html(page.door(words, error.message[words.language]), STATUS[error.problem])
         answer = _to_console()
         answer.set_cookie(
             COOKIE,
@@ -99,14 +109,14 @@ class Console:
         return answer
 
     async def console(self, request: web.Request) -> web.StreamResponse:
-        words = Words(_language(request), utc_now())
+        words = Words(language_of(request), utc_now())
         session = request.cookies.get(COOKIE, "")
         if not session or not await self._access.session_good(session):
-            return _html(page.door(words, words("not_entered")), 401)
-        return _html(page.whole(words, self._station, await self._tables(words), csrf_token(session)))
+            return html(page.door(words, words("not_entered")), 401)
+        return html(page.whole(words, self._station, await self._tables(words), csrf_token(session)))
 
     async def tables(self, request: web.Request) -> web.StreamResponse:
-        return _html(await self._tables(Words(_language(request), utc_now())))
+        return html(await self._tables(Words(language_of(request), utc_now())))
 
     async def static(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
@@ -119,14 +129,19 @@ class Console:
 
     async def _tables(self, words: Words) -> str:
         boxes = await self._fleet.boxes()
-        return page.tables(words, boxes, await self._fleet.airings(None, _AIRINGS_SHOWN))
+        emergencies: list[OrderAnswerRow] = []
+        if self._book is not None:
+            emergencies = await self._book.recent(("emergency",), _EMERGENCIES_SHOWN, in_force=True)
+        return page.tables(words, boxes, await self._fleet.airings(None, _AIRINGS_SHOWN), emergencies)
 
 
-def _language(request: web.Request) -> Language:
+def language_of(request: web.Request) -> Language:
+    """The language asked for; Vietnamese unless it is English."""
     return "en" if request.query.get("lang") == "en" else "vi"
 
 
-def _html(text: str, status: int = 200) -> web.Response:
+def html(text: str, status: int = 200) -> web.Response:
+    """A page."""
     return web.Response(text=text, status=status, content_type=_HTML, charset="utf-8")
 
 

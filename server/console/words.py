@@ -29,6 +29,15 @@ class Words:
         """A message that the box uses too, such as `verdict.heard`."""
         return say(key, self.language)
 
+    def known(self, table: str, name: str | None) -> str:
+        """The message `<table>.<name>`, the name itself if the catalogue does not know it, empty for None."""
+        if name is None:
+            return ""
+        try:
+            return say(f"{table}.{name}", self.language)
+        except KeyError:
+            return name
+
     def fault(self, code: str, subject: str) -> str:
         """A fault number in words, with what to do; the bare number if the catalogue does not know it."""
         told = []

@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import unicodedata
 from pathlib import Path
 
+from agent.model.speech import speakable
 from server.leash import command
 from server.problems import Problem, RefusedError
 
 VOICES = {"vi": "vi", "en": "en"}
-"""Languages that espeak-ng speaks understandably; Vietnamese abbreviations are written out first."""
+"""Languages that espeak-ng speaks understandably."""
 
 WORDS_PER_MINUTE = 150
 LIMIT_S = 120.0
 
-_URL = re.compile(
-    r"(?:https?://|www\.)\S+|\b[\w-]+(?:\.[\w-]+)*\.(?:vn|com|net|org|gov|edu|io)\b(?:/\S*)?", re.IGNORECASE
-)
-_ABBREVIATIONS = {
-    "UBND": "Ủy ban nhân dân",
-    "HĐND": "Hội đồng nhân dân",
-    "MTTQ": "Mặt trận Tổ quốc",
-    "TDP": "tổ dân phố",
-    "BCH": "Ban chỉ huy",
-    "PCTT": "phòng chống thiên tai",
-    "TP": "thành phố",
-    "QL": "quốc lộ",
-}
-_ABBREVIATION = re.compile(r"\b(" + "|".join(_ABBREVIATIONS) + r")\b\.?")
-
-
-def spoken_text(text: str, language: str) -> str:
-    """What is read out: NFC, without web addresses, common abbreviations written out."""
-    text = unicodedata.normalize("NFC", text)
-    text = _URL.sub(" ", text)
-    if language == "vi":
-        text = _ABBREVIATION.sub(lambda found: _ABBREVIATIONS[found[1]], text)
-    return re.sub(r"[ \t]+", " ", text).strip()
-
 
 async def speak(text: str, language: str, target: Path) -> None:
-    """Write `text` as a WAV file.
+    """Write `text` as a WAV file, read as a box would read it but in full length.
 
     Raises:
         RefusedError: nothing to say, no voice for the language, or no speech program on this machine.
@@ -50,7 +25,7 @@ async def speak(text: str, language: str, target: Path) -> None:
     voice = VOICES.get(language.partition("-")[0])
     if voice is None:
         raise RefusedError(Problem.SPEECH_LANGUAGE, "language", detail=", ".join(VOICES))
-    words = spoken_text(text, language)
+    words = await asyncio.to_thread(speakable, text, language, limit=None)
     if not any(char.isalnum() for char in words):
         raise RefusedError(Problem.SPEECH_EMPTY, "text")
     child = await asyncio.create_subprocess_exec(

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from agent.wire.device_api import MEDIA
+from agent.wire.orders import MediaRef
 from server.clock import moment, stamp
 
 
@@ -74,6 +76,13 @@ def find_media(conn: sqlite3.Connection, key: str) -> MediaRow | None:
     return _media(row) if row else None
 
 
+def media_ref(row: MediaRow) -> MediaRef:
+    """A kept file as orders name it; it is levelled already."""
+    return MediaRef(
+        sha256=row.sha256, size_bytes=row.size_bytes, duration_ms=row.duration_ms, url=MEDIA + row.sha256
+    )
+
+
 def list_media(conn: sqlite3.Connection, limit: int) -> tuple[MediaRow, ...]:
     """Newest first."""
     return tuple(
@@ -136,23 +145,18 @@ def insert_document(conn: sqlite3.Connection, row: DocumentRow) -> None:
     )
 
 
-def find_document(conn: sqlite3.Connection, device: str, document: str) -> DocumentRow | None:
-    row = conn.execute("SELECT * FROM documents WHERE id = ? AND device = ?", (document, device)).fetchone()
-    return _document(row) if row else None
-
-
 def current_desired(conn: sqlite3.Connection, device: str) -> DocumentRow | None:
     """The newest `desired` of a box."""
     row = conn.execute(
         "SELECT * FROM documents WHERE device = ? AND kind = 'desired' ORDER BY seq DESC LIMIT 1", (device,)
     ).fetchone()
-    return _document(row) if row else None
+    return document_of(row) if row else None
 
 
 def all_current_desired(conn: sqlite3.Connection) -> tuple[DocumentRow, ...]:
     """The newest `desired` of every box that has one."""
     return tuple(
-        _document(row)
+        document_of(row)
         for row in conn.execute(
             "SELECT * FROM documents AS one WHERE kind = 'desired' AND seq ="
             " (SELECT max(seq) FROM documents WHERE device = one.device AND kind = 'desired')"
@@ -162,6 +166,11 @@ def all_current_desired(conn: sqlite3.Connection) -> tuple[DocumentRow, ...]:
 
 def mark_pushed(conn: sqlite3.Connection, documents: Iterable[str], now: datetime) -> None:
     conn.executemany("UPDATE documents SET pushed = ? WHERE id = ?", [(stamp(now), one) for one in documents])
+
+
+def was_pushed(conn: sqlite3.Connection, document: str) -> bool:
+    row = conn.execute("SELECT 1 FROM documents WHERE id = ? AND pushed IS NOT NULL", (document,)).fetchone()
+    return row is not None
 
 
 def give(conn: sqlite3.Connection, device: str, kind: str, hashes: Iterable[str], until: datetime) -> None:
@@ -202,7 +211,8 @@ def _schedule(row: sqlite3.Row) -> ScheduleRow:
     )
 
 
-def _document(row: sqlite3.Row) -> DocumentRow:
+def document_of(row: sqlite3.Row) -> DocumentRow:
+    """The document of a row that has its columns."""
     return DocumentRow(
         row["id"],
         row["kind"],

@@ -1,4 +1,7 @@
-"""SQLite with one writer thread and one reader thread; every write is on disk before it returns."""
+"""SQLite with one writer thread and two reader threads; every write is on disk before it returns.
+
+What is marked `first` overtakes all that waits: an emergency is not held up by reports or housekeeping.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from server.problems import Problem, RefusedError, StartError, StoreFailedError
 from server.store.migrations import MIGRATIONS
+from server.store.worker import FIRST, NEXT, Worker
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -28,10 +31,12 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="database-writer")
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="database-reader")
+        self._writer = Worker("database-writer")
+        self._reader = Worker("database-reader")
+        self._express = Worker("database-express")
         self._write_connection: sqlite3.Connection | None = None
         self._read_connection: sqlite3.Connection | None = None
+        self._express_connection: sqlite3.Connection | None = None
         self._waiting = 0
 
     async def open(self) -> None:
@@ -40,54 +45,70 @@ class Database:
         Raises:
             StartError: the file is not a database of ours, or cannot be written.
         """
-        loop = asyncio.get_running_loop()
+        path = self._path
         try:
-            self._write_connection = await loop.run_in_executor(self._writer, _open_writer, self._path)
-            self._read_connection = await loop.run_in_executor(self._reader, _open_reader, self._path)
+            self._write_connection = await asyncio.wrap_future(
+                self._writer.submit(lambda: _open_writer(path))
+            )
+            self._read_connection = await asyncio.wrap_future(self._reader.submit(lambda: _open_reader(path)))
+            self._express_connection = await asyncio.wrap_future(
+                self._express.submit(lambda: _open_reader(path))
+            )
         except (sqlite3.Error, OSError) as error:
             await self.close()
             raise StartError("database", path=self._path, detail=error) from error
 
-    async def write(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = False) -> T:
+    async def write(
+        self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = False, first: bool = False
+    ) -> T:
         """Run `work` as one transaction: all of it is durable when this returns, or none of it happened.
 
         Args:
             work: given the connection inside a transaction.
             urgent: never refused as busy; for callers that are few and wait for their turn.
+            first: as `urgent`, and before everything that waits.
         """
 
         def transaction() -> T:
             return _in_transaction(self._open(self._write_connection), work)
 
-        return await self._run(self._writer, transaction, urgent=urgent)
+        return await self._run(self._writer, transaction, urgent=urgent, first=first)
 
-    async def read(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = False) -> T:
-        """Run `work` on a connection that cannot write."""
+    async def read(
+        self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = False, first: bool = False
+    ) -> T:
+        """Run `work` on a connection that cannot write; `first` in a thread that only short questions use."""
+        if first:
+            return await self._run(
+                self._express, lambda: work(self._open(self._express_connection)), first=True
+            )
         return await self._run(self._reader, lambda: work(self._open(self._read_connection)), urgent=urgent)
 
     async def close(self) -> None:
         """Finish what is under way and close; safe to call twice."""
-        loop = asyncio.get_running_loop()
-        for executor, connection in (
+        for worker, connection in (
             (self._reader, self._read_connection),
+            (self._express, self._express_connection),
             (self._writer, self._write_connection),
         ):
             if connection is not None:
-                await loop.run_in_executor(executor, connection.close)
-            executor.shutdown(wait=True)
-        self._read_connection = self._write_connection = None
+                await asyncio.wrap_future(worker.submit(connection.close))
+            await asyncio.to_thread(worker.stop)
+        self._read_connection = self._express_connection = self._write_connection = None
 
     def _open(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
         if connection is None:
             raise RuntimeError("the database is not open")
         return connection
 
-    async def _run(self, executor: ThreadPoolExecutor, work: Callable[[], T], *, urgent: bool = False) -> T:
-        if self._waiting >= MAX_WAITING and not urgent:
+    async def _run(
+        self, worker: Worker, work: Callable[[], T], *, urgent: bool = False, first: bool = False
+    ) -> T:
+        if self._waiting >= MAX_WAITING and not (urgent or first):
             raise RefusedError(Problem.BUSY, retry_after_s=2)
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(executor, work)
+            return await asyncio.wrap_future(worker.submit(work, FIRST if first else NEXT))
         except sqlite3.OperationalError as error:
             raise StoreFailedError(str(error)) from error
         finally:

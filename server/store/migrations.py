@@ -57,4 +57,33 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE tickets (hash TEXT PRIMARY KEY, expires TEXT NOT NULL) STRICT;
     CREATE TABLE sessions (hash TEXT PRIMARY KEY, expires TEXT NOT NULL) STRICT;
     """,
+    # Beside `documents`, not in it: the former server goes on inserting there if an update rolls back.
+    """
+    CREATE TABLE orders (
+        id TEXT PRIMARY KEY REFERENCES documents (id), batch TEXT NOT NULL, scope_kind TEXT NOT NULL,
+        scope TEXT NOT NULL, author TEXT NOT NULL, revision INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX orders_batch ON orders (batch);
+    CREATE INDEX orders_scope ON orders (scope_kind, scope);
+    CREATE TABLE batches (
+        id TEXT PRIMARY KEY, kind TEXT NOT NULL, created TEXT NOT NULL, expires TEXT NOT NULL,
+        author TEXT NOT NULL, request TEXT, digest TEXT NOT NULL, body TEXT NOT NULL,
+        targets TEXT NOT NULL, cancels TEXT, ended_by TEXT, UNIQUE (kind, request)
+    ) STRICT;
+    CREATE INDEX batches_kind ON batches (kind, id);
+    CREATE INDEX batches_expires ON batches (expires);
+    CREATE TABLE order_media (
+        sha256 TEXT NOT NULL, document TEXT NOT NULL REFERENCES documents (id),
+        PRIMARY KEY (sha256, document)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE settings (
+        n INTEGER PRIMARY KEY, name TEXT NOT NULL, version INTEGER NOT NULL, value TEXT NOT NULL,
+        author TEXT NOT NULL, changed TEXT NOT NULL, UNIQUE (name, version)
+    ) STRICT;
+    CREATE INDEX reports_job ON reports (json_extract(body, '$.job')) WHERE kind = 'job';
+    CREATE INDEX reports_subject ON reports (json_extract(body, '$.subject')) WHERE kind = 'event';
+    CREATE INDEX order_media_document ON order_media (document);
+    CREATE INDEX documents_expires ON documents (expires);
+    CREATE INDEX documents_waiting ON documents (kind) WHERE pushed IS NULL;
+    """,
 )

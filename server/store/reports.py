@@ -11,6 +11,7 @@ from server.clock import moment, stamp
 
 KEEP_REPORTS = timedelta(days=400)
 KEEP_AIRINGS = timedelta(days=1100)
+FORGOTTEN_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,32 @@ def list_events(conn: sqlite3.Connection, device: str, limit: int) -> tuple[Repo
     return tuple(_report(row) for row in rows)
 
 
+def list_job_reports(conn: sqlite3.Connection, jobs: Iterable[str]) -> tuple[Report, ...]:
+    """What boxes said of jobs, oldest first."""
+    found: list[Report] = []
+    for job in jobs:
+        rows = conn.execute(
+            "SELECT device, received, body FROM reports WHERE kind = 'job'"
+            " AND json_extract(body, '$.job') = ? ORDER BY at, n",
+            (job,),
+        )
+        found += [_report(row) for row in rows]
+    return tuple(found)
+
+
+def list_order_events(conn: sqlite3.Connection, orders: Iterable[str]) -> tuple[Report, ...]:
+    """What boxes said of orders, oldest first."""
+    found: list[Report] = []
+    for order in orders:
+        rows = conn.execute(
+            "SELECT device, received, body FROM reports WHERE kind = 'event'"
+            " AND json_extract(body, '$.subject') = ? ORDER BY at, n",
+            (order,),
+        )
+        found += [_report(row) for row in rows]
+    return tuple(found)
+
+
 def list_airings(conn: sqlite3.Connection, device: str | None, limit: int) -> tuple[Report, ...]:
     """Newest planned start first; of one box, or of all."""
     rows = conn.execute(
@@ -93,9 +120,19 @@ def list_airings(conn: sqlite3.Connection, device: str | None, limit: int) -> tu
     return tuple(_report(row) for row in rows)
 
 
-def forget_old(conn: sqlite3.Connection, now: datetime) -> None:
-    conn.execute("DELETE FROM reports WHERE received < ?", (stamp(now - KEEP_REPORTS),))
-    conn.execute("DELETE FROM airings WHERE received < ?", (stamp(now - KEEP_AIRINGS),))
+def forget_some(conn: sqlite3.Connection, now: datetime) -> bool:
+    """Drop some of what is too old; whether there may be more."""
+    # The oldest rows stand first, so nothing behind them is looked at.
+    gone = conn.execute(
+        "DELETE FROM reports WHERE n IN (SELECT n FROM reports ORDER BY n LIMIT ?) AND received < ?",
+        (FORGOTTEN_AT_ONCE, stamp(now - KEEP_REPORTS)),
+    ).rowcount
+    gone_airings = conn.execute(
+        "DELETE FROM airings WHERE rowid IN (SELECT rowid FROM airings ORDER BY rowid LIMIT ?)"
+        " AND received < ?",
+        (FORGOTTEN_AT_ONCE, stamp(now - KEEP_AIRINGS)),
+    ).rowcount
+    return max(gone, gone_airings) >= FORGOTTEN_AT_ONCE
 
 
 def _report(row: sqlite3.Row) -> Report:

@@ -336,20 +336,31 @@ async def test_a_missing_card_is_named_and_no_other_is_used() -> None:
             raise AssertionError("opened a card that does not exist")
 
 
-async def test_no_card_at_all_is_an_absent_device() -> None:
-    if Path("/proc/asound/cards").exists():
-        pytest.skip("this machine has a sound card")
-    with pytest.raises(DeviceUnavailableError, match=r"'default'.*cards found: none"):
-        async with AlsaAudio.from_options("horn", {"device": "default"}).open():
-            raise AssertionError("opened a card that does not exist")
+@pytest.mark.parametrize(
+    "device", ["hw:0", "plughw:1,0", "hw:CARD=1", "default", "sysdefault", "null", "dmix"]
+)
+def test_a_card_must_be_named_by_what_stays(device: str) -> None:
+    with pytest.raises(DriverSetupError, match="plughw:CARD=Device,DEV=0"):
+        AlsaAudio.from_options("horn", {"device": device})
+    AlsaAudio.from_options("horn", {"device": device, "alsa_config": "/etc/village.conf"})
+
+
+@pytest.mark.parametrize(
+    "device",
+    ["plughw:CARD=Device,DEV=0", "hw:CARD=Headphones", "plughw:Device_1,0", "dmix:CARD=Device,DEV=0"],
+)
+def test_a_card_by_name_is_accepted(device: str) -> None:
+    AlsaAudio.from_options("horn", {"device": device, "card_name": "USB Audio"})
 
 
 def test_options_are_checked() -> None:
     with pytest.raises(DriverSetupError, match="device"):
         AlsaAudio.from_options("horn", {})
     with pytest.raises(DriverSetupError, match="volume"):
-        AlsaAudio.from_options("horn", {"device": "default", "volume": 3})
+        AlsaAudio.from_options("horn", {"device": "hw:CARD=Device", "volume": 3})
     with pytest.raises(DriverSetupError, match="dir"):
         SimulatedAudio.from_options("horn", {})
     with pytest.raises(DriverSetupError, match="keep_minutes"):
         SimulatedAudio.from_options("horn", {"dir": "/tmp/x", "keep_minutes": 0})
+    with pytest.raises(DriverSetupError, match="ppm"):
+        SimulatedAudio.from_options("horn", {"dir": "/tmp/x", "ppm": 3000})

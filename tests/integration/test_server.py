@@ -117,7 +117,7 @@ def basic(box: EnrolAnswer) -> str:
 
 @asynccontextmanager
 async def a_server(data: Path) -> AsyncIterator[Bench]:
-    settings = Settings(data=data, station=STATION, port=0, broker_port=0)
+    settings = Settings(data=data, station=STATION, port=0, broker_port=0, stage_messages=False)
     async with running(settings) as url:
         token = (data / "operator.token").read_text().strip()
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as http:

@@ -98,7 +98,7 @@ def test_users_and_directories_of_the_units_are_declared(tmp_path: Path) -> None
         given = settings(unit)
         assert f"\n{given['User'][0]}:" in f"\n{passwd}"
         assert f"\n{given['Group'][0]}:" in f"\n{group}"
-    for name in ("audio", "gpio"):
+    for name in ("audio", "gpio", "i2c", "spi"):
         assert re.search(rf"^{name}:.*:tieng-lang$", group, re.MULTILINE), name
     if shutil.which("systemd-tmpfiles") is None:
         pytest.skip("systemd-tmpfiles is not installed here; users were checked")
@@ -108,6 +108,26 @@ def test_users_and_directories_of_the_units_are_declared(tmp_path: Path) -> None
     gid = next(line.split(":")[2] for line in group.splitlines() if line.startswith("tieng-lang:"))
     status = (tmp_path / "etc" / "tieng-lang").stat()
     assert (status.st_mode & 0o7777, status.st_uid, str(status.st_gid)) == (0o750, 0, gid)
+
+
+_ASK_THE_RULE = """
+let rule;
+const polkit = {addRule: (one) => { rule = one; }, Result: {YES: "yes", NOT_HANDLED: "no"}};
+eval(require("fs").readFileSync(process.argv[1], "utf8"));
+const ask = (id, user) => rule({id: "org.freedesktop.login1." + id}, {user});
+console.log(
+  ["reboot", "reboot-multiple-sessions", "power-off"].map((id) => ask(id, "tieng-lang")).join(),
+  ask("reboot", "pi"),
+);
+"""
+
+
+@needs("node")
+def test_agent_may_ask_for_a_plain_reboot_and_nothing_else() -> None:
+    user = settings(TOP / "systemd" / "tieng-lang-agent.service")["User"]
+    assert user == ["tieng-lang"]
+    done = run("node", "-e", _ASK_THE_RULE, str(TOP / "systemd" / "polkit" / "50-tieng-lang.rules"))
+    assert done.stdout.split() == ["yes,no,no", "no"], done.stderr
 
 
 _UNDER_THE_LOCK = """

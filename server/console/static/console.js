@@ -29,7 +29,7 @@ async function refresh() {
 }
 
 const reports = new EventSource("/api/v1/watch");
-for (const kind of ["birth", "state", "health", "event", "asrun", "reported", "missed"]) {
+for (const kind of ["birth", "state", "health", "event", "asrun", "reported", "job", "missed"]) {
   reports.addEventListener(kind, refresh);
 }
 reports.addEventListener("open", () => say(true));

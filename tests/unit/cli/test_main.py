@@ -13,8 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from agent.cli import check, enrolment
-from agent.cli import main as cli
+from agent.cli import check, enrolment, setup
 from agent.cli.client import AgentUnreachableError, find_socket
 from agent.cli.language import argparse_speaks, pick_language
 from agent.cli.main import main
@@ -135,6 +134,14 @@ def test_help_is_vietnamese_by_default_and_english_on_request(capsys: Captured) 
         (["play-log", "--limit", "2.5"], "“2.5” không dùng được"),
         (["enrol", "--server", "https://x"], "còn thiếu: --code"),
         (["simulate"], "còn thiếu: --dir"),
+        (["safety"], "còn thiếu: action"),
+        (["safety", "sleep"], "không có lựa chọn 'sleep'"),
+        (["safety", "stop", "--minutes", "241"], "“241” không dùng được"),
+        (["pause", "--minutes", "0"], "“0” không dùng được"),
+        (["volume", "main"], "còn thiếu: DB"),
+        (["volume", "main", "7"], "“7” không dùng được; phải là số từ −40 đến 6"),
+        (["volume", "main", "nan"], "“nan” không dùng được"),
+        (["test", "horn"], "không có lựa chọn 'horn'"),
     ],
 )
 def test_wrong_usage_is_told_in_vietnamese_and_answers_2(
@@ -325,7 +332,7 @@ def test_simulate_leaves_a_running_box_as_it_is(
     simulated: Path, ran: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     before = simulated.read_bytes()
-    monkeypatch.setattr(cli, "_answers", lambda _: True)
+    monkeypatch.setattr(setup, "_answers", lambda _: True)
     assert main(["simulate", "--dir", str(simulated.parent), "--server", "http://two:2"]) == 1
     assert "đang chạy trong thư mục này" in capsys.readouterr().err
     assert simulated.read_bytes() == before
@@ -433,11 +440,12 @@ def test_version_is_told(capsys: Captured) -> None:
     assert capsys.readouterr().out == f"Tiếng Làng {number}\n"
 
 
-def test_asking_the_box_does_not_load_the_agent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [["status"], ["why"], ["stop"], ["safety", "stop"], ["test", "tone"]])
+def test_asking_the_box_does_not_load_the_agent(tmp_path: Path, command: list[str]) -> None:
     program = (
         "import sys; from agent.cli.main import main; status = main(sys.argv[1:]); "
         "print(status, *sorted({'pydantic', 'aiohttp', 'asyncio', 'vlc', 'agent.app'} & set(sys.modules)))"
     )
-    command = [sys.executable, "-c", program, "status", "--socket", str(tmp_path / "loa.sock")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    line = [sys.executable, "-c", program, *command, "--socket", str(tmp_path / "loa.sock")]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout == "1\n"

@@ -28,6 +28,22 @@ def test_the_configuration_is_one_the_agent_and_its_drivers_accept(tmp_path: Pat
     assert (board.width_px, board.height_px) == (192, 64)
 
 
+def test_a_simulated_box_has_everything_that_can_be_shown_on_one(tmp_path: Path) -> None:
+    config = load_config(write_config(tmp_path, None, None))
+    zone = config.zones[0]
+    assert zone.microphone is not None
+    assert zone.meter is not None
+    assert (zone.meter.idle_amps, zone.meter.full_amps) == (0.25, 4.25)
+    assert zone.spare_amplifier is None
+    assert {one.id: one.options["file"] for one in config.inputs} == {
+        "line": str(tmp_path / "line.wav"),
+        "fm": str(tmp_path / "fm.wav"),
+    }
+    assert config.tuner is not None
+    assert config.tuner.input == "fm"
+    assert config.safety_button is not None
+
+
 def test_a_relative_directory_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_config(write_config(Path("box"), None, None)).box.data_dir == tmp_path / "box/data"

@@ -55,6 +55,7 @@ class Card:
         self.fail: int | None = None
         self.stuck_at: int | None = None
         self.open_error = 0
+        self.number = 2
         self.calls: list[str] = []
 
     def played(self) -> int:
@@ -127,6 +128,15 @@ class Card:
         self.written += done
         return done
 
+    def snd_pcm_info_sizeof(self) -> int:
+        return 64
+
+    def snd_pcm_info(self, _pcm: Any, _info: Any) -> int:
+        return 0
+
+    def snd_pcm_info_get_card(self, _info: Any) -> int:
+        return self.number
+
     def snd_strerror(self, code: int) -> bytes:
         return errno.errorcode[-code].encode()
 
@@ -147,7 +157,10 @@ def sink(card: Card, tmp_path: Path, device: str = "plughw:CARD=Device,DEV=0") -
 
 
 def test_cards(tmp_path: Path) -> None:
-    assert cards(listing(tmp_path)) == {"Headphones": 0, "Device": 2}
+    assert cards(listing(tmp_path)) == {
+        "Headphones": (0, "bcm2835 Headphones", "bcm2835 Headphones"),
+        "Device": (2, "USB Audio Device", "C-Media at usb-1"),
+    }
     assert cards(tmp_path / "none") == {}
 
 
@@ -167,8 +180,28 @@ def test_presence(tmp_path: Path, device: str, there: bool) -> None:
     if there:
         output.check()
     else:
-        with pytest.raises(SinkError, match=r"Headphones \(0\), Device \(2\)"):
+        with pytest.raises(SinkError, match=r"Headphones \(0, .*\), Device \(2, "):
             output.check()
+
+
+def test_another_card_under_the_same_name_is_refused(tmp_path: Path) -> None:
+    def named(card_name: str) -> AlsaSink:
+        return AlsaSink("plughw:CARD=Device", Card(), listing(tmp_path), card_name)
+
+    for right in ("USB Audio Device", "usb-1", "C-Media"):
+        named(right).check()
+    with pytest.raises(SinkError, match=r"^wrong sound card: .*'USB Audio Device'.*wanted is 'Focusrite'"):
+        named("Focusrite").check()
+    with pytest.raises(SinkError, match=r"^wrong sound card"):
+        named("Focusrite").open()
+
+
+def test_a_name_that_leads_to_another_card_is_refused(tmp_path: Path) -> None:
+    card = Card()
+    card.number = 0
+    with pytest.raises(SinkError, match=r"^wrong sound card: .* led to card 0"):
+        sink(card, tmp_path).open()
+    assert card.calls[-1] == "close"
 
 
 @pytest.mark.parametrize("drift", [0.0, 0.001, -0.001])

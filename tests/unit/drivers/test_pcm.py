@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import array
+import itertools
 
 import pytest
 
@@ -34,9 +35,25 @@ def test_levels() -> None:
 
 def test_clamp_leaves_quiet_sound_alone_and_cuts_the_rest() -> None:
     quiet = sound(100, -16000, 16000)
-    assert pcm.clamp(quiet, 0.5) is quiet
-    assert max(abs(sample) for sample in samples(pcm.clamp(sound(32767, -32768, 20000), 0.5))) <= 16385
-    assert samples(pcm.clamp(sound(1, 2), 0.0)) == [0, 0]
+    assert pcm.clamp(quiet, 16384) is quiet
+    for ceiling in (1, 16384, 29204, 32767):
+        loud = pcm.clamp(sound(32767, -32768, 30000, -30000, 7), ceiling)
+        assert max(abs(sample) for sample in samples(loud)) <= ceiling
+    assert samples(pcm.clamp(sound(1, 2), 0)) == [0, 0]
+    assert [pcm.ceiling_of_db(level) for level in (0.0, -1.0, -40.0)] == [32768, 29204, 327]
+
+
+def test_stretch_leaves_out_or_repeats_single_frames() -> None:
+    stairs = sound(*range(12))
+    assert pcm.stretch(stairs, 12) is stairs
+    assert samples(pcm.stretch(stairs, 10)) == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10]
+    assert samples(pcm.stretch(stairs, 14)) == [0, 1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10, 11, 11]
+    assert pcm.stretch(b"", 0) == b""
+
+
+def test_a_ramp_of_five_milliseconds_has_no_coarser_steps() -> None:
+    faded = samples(pcm.ramp(sound(*[24000] * 240), 1.0, 0.0))
+    assert max(abs(b - a) for a, b in itertools.pairwise(faded)) <= 101
 
 
 def test_scale_saturates() -> None:

@@ -12,6 +12,7 @@ from agent.field.views import (
     BoardView,
     BoxStatus,
     ClockView,
+    HoursView,
     IssueView,
     MediaView,
     MissedView,
@@ -22,8 +23,11 @@ from agent.field.views import (
     ScheduleView,
     SourceView,
     StorageView,
+    WaitingView,
+    WhyView,
     ZonePlan,
     ZoneStatus,
+    ZoneWhy,
     play_log_entry,
 )
 from agent.model.bulletin import AiringId, BulletinClass, ClockTrust, SourceLevel, ZoneId
@@ -124,6 +128,43 @@ def a_plan(hours: float = 24) -> PlanView:
     )
 
 
+def a_why() -> WhyView:
+    """An emergency that cuts the morning programme, and a zone in which somebody works."""
+    return WhyView(
+        NOW,
+        "Asia/Ho_Chi_Minh",
+        (
+            ZoneWhy(
+                "main",
+                "Nhà văn hóa",
+                "due",
+                on_air=OnAirView("e@1", "Báo động lũ", "Báo động lũ", 4_000, "emergency"),
+                rung="emergency",
+                since=NOW - timedelta(seconds=64),
+                sounding=True,
+                waiting=(
+                    WaitingView("Bản tin sáng", "programme", "preempted"),
+                    WaitingView("Tiếp âm VOV", "live", "live_waiting"),
+                ),
+                hours=HoursView(
+                    allowed=True, until=NOW + timedelta(minutes=25), cap_dbfs=-12.0, minutes_left=25
+                ),
+                next_title="Bản tin chiều",
+                next_start=NOW + timedelta(hours=12),
+                next_blocked="media_missing",
+            ),
+            ZoneWhy(
+                "east",
+                "",
+                "safety_stop",
+                safety_until=NOW + timedelta(minutes=30),
+                paused_until=NOW + timedelta(minutes=5),
+                hours=HoursView(allowed=False, until=NOW + timedelta(hours=11, minutes=55)),
+            ),
+        ),
+    )
+
+
 def a_record() -> AsRun:
     """Heard, with one cut."""
     start = NOW - timedelta(minutes=5)
@@ -175,6 +216,9 @@ class StillBox:
 
     def status(self) -> BoxStatus:
         return self.now
+
+    def why(self) -> WhyView:
+        return a_why()
 
     async def plan(self, hours: float) -> PlanView:
         self.asked.append(("plan", hours))

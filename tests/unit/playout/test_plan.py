@@ -14,15 +14,8 @@ from agent.model.bulletin import BulletinClass, ClockTrust, SourceLevel, ZoneId
 from agent.model.report import MissedReason
 from agent.model.schedule import Airing, Programme, Recurrence
 from agent.model.timetable import Timetable
-from agent.playout.plan import (
-    MAX_MISSED,
-    Plan,
-    Reason,
-    Rung,
-    StationState,
-    order,
-    plan,
-)
+from agent.playout.ladder import Candidate, Reason, Rung, StationState, order, rung_of
+from agent.playout.plan import MAX_MISSED, Plan, plan
 from tests.unit.model.schedules import a_programme, a_schedule
 
 SQUARE, MARKET = ZoneId("square"), ZoneId("market")
@@ -115,7 +108,7 @@ def test_the_ladder(winner: Programme, loser: Programme) -> None:
     assert told.on_air.airing.programme is winner
     assert [(one.airing.programme, one.reason) for one in told.waiting] == [(loser, Reason.PREEMPTED)]
     airings = [Airing(loser, FIVE), told.on_air.airing]
-    assert min(airings, key=order).programme is winner
+    assert min(airings, key=lambda one: order(Candidate(one, rung_of(one), 0))).programme is winner
 
 
 def test_the_preempted_programme_comes_back_where_the_clock_is() -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from agent.model.bulletin import BulletinClass, ClockTrust, Item, SourceLevel, ZoneId
 from agent.model.schedule import Airing, Programme, Recurrence
 from agent.model.timetable import Timetable
-from agent.playout.plan import LONGEST_LOOK, AiringInZone, Plan, Reason, StationState, order, plan
+from agent.playout.ladder import AiringInZone, Candidate, Reason, StationState, order, rung_of
+from agent.playout.plan import LONGEST_LOOK, Plan, plan
 from tests.unit.model.schedules import a_programme, a_schedule
 
 ZONES = (ZoneId("square"), ZoneId("market"))
@@ -67,6 +68,10 @@ def states(draw: st.DrawFn) -> StationState:
     )
 
 
+def key(airing: Airing) -> tuple[int, int, int, int, float, str]:
+    return order(Candidate(airing, rung_of(airing), 0))
+
+
 def heard(told: Plan) -> dict[ZoneId, tuple[str, int] | None]:
     return {
         zone: (one.on_air.airing.id, one.on_air.item_index) if one.on_air else None
@@ -108,14 +113,14 @@ def test_a_zone_has_one_source_and_it_is_the_highest_that_can_sound(
             assert not able
             continue
         airing = one.on_air.airing
-        assert airing == min(able, key=order)
+        assert airing == min(able, key=key)
         assert airing.start <= now < airing.end
         assert not airing.programme.zones or zone in airing.programme.zones
         assert airing.programme.clock_needed <= trust
         assert state.audio_ok[zone]
         for waiting in one.waiting:
             if waiting.reason is Reason.PREEMPTED:
-                assert order(airing) < order(waiting.airing)
+                assert key(airing) < key(waiting.airing)
             else:
                 assert not can_sound(state, waiting.airing, zone, now, trust)
 

@@ -14,8 +14,10 @@ from agent.wire.ulid import new_ulid
 from server.console.page import tables
 from server.console.words import Words
 from server.fleet import Box
+from server.order_book import OrderAnswerRow
 from server.store.content import DocumentRow
 from server.store.devices import Device
+from server.store.orders import BatchRow
 
 NOW = datetime(2026, 11, 21, 22, 10, tzinfo=UTC)  # 05:10 on 22/11 in Việt Nam
 SHA = "a" * 64
@@ -135,6 +137,37 @@ def test_a_box_without_a_schedule_is_not_counted_as_fine() -> None:
     both = text_of(tables(Words("vi", NOW), [bare, a_box(online=False)], []))
     assert "1 trên 2 cụm loa cần xem lại" in both
     assert "1 cụm loa chưa có lịch phát" in both
+
+
+def test_a_zone_says_why_it_is_quiet_how_loud_it_is_and_that_somebody_works_at_it() -> None:
+    zone = ZoneHealth(
+        zone="square",
+        reason="outside_hours",
+        volume_db=-6.0,
+        safety_until=NOW + timedelta(minutes=10),
+        supply_volts=24.04,
+        supply_amps=0.2,
+    )
+    health = Health(boot_id="b", at=NOW, uptime_s=1, clock="rtc", zones=(zone,))
+    text = text_of(tables(Words("vi", NOW), [replace(a_box(), health=health)], []))
+    assert say("reason.outside_hours") in text
+    assert "square · âm lượng −6,0 dB · 24,0 V · 0,2 A" in text
+    assert "⚠ khóa an toàn đến 05:20:00" in text
+    on_air = zone.model_copy(
+        update={"on_air": "bao-lu@20261121T220000Z", "rung": "emergency", "sounding": True}
+    )
+    health = health.model_copy(update={"zones": (on_air,)})
+    assert "khẩn cấp: bao-lu" in text_of(tables(Words("vi", NOW), [replace(a_box(), health=health)], []))
+    unheard_of = health.model_copy(update={"zones": (zone.model_copy(update={"reason": "moon"}),)})
+    assert "moon" in text_of(tables(Words("vi", NOW), [replace(a_box(), health=unheard_of)], []))
+
+
+def test_an_emergency_in_force_stands_above_everything() -> None:
+    batch = BatchRow(
+        new_ulid(NOW), "emergency", NOW, NOW + timedelta(hours=1), "lan", None, "", '{"event": "flood"}', "{}"
+    )
+    text = text_of(tables(Words("vi", NOW), [a_box()], [], [OrderAnswerRow(batch, ())]))
+    assert text.strip().startswith("⚠ Lệnh khẩn cấp đang có hiệu lực: Lũ lụt, đến 06:10:00")
 
 
 def test_a_lost_box_is_not_shown_as_sounding() -> None:

@@ -26,9 +26,13 @@ class Counter:
     def __init__(self) -> None:
         self.now_s = 0.0
         self.members: tuple[Member, ...] = ()
+        self.welcomed = 0
 
     async def admit(self, members: tuple[Member, ...], user: str, secret: str) -> None:
         self.members = members
+
+    async def welcome(self) -> None:
+        self.welcomed += 1
 
     def monotonic(self) -> float:
         return self.now_s
@@ -40,7 +44,7 @@ async def an_enrolment(data: Path, counter: Counter) -> AsyncIterator[Enrolment]
     await database.open()
     signer = open_signer(data, Station("tan-loc", "ca-mau", "Tân Lộc"), datetime.now(UTC))
     try:
-        yield Enrolment(database, signer, counter.admit, counter.monotonic)
+        yield Enrolment(database, signer, counter.admit, counter.welcome, counter.monotonic)
     finally:
         await database.close()
 

@@ -10,9 +10,9 @@ import pytest
 from agent.model.rrule import parse_rule
 from server.api.models import CodeRequest, PublishRequest
 from server.api.route import check
+from server.drafts import ScheduleDraft
 from server.problems import Problem, RefusedError
 from server.reasons import Phrase, broken_rule
-from server.schedules import ScheduleDraft
 
 ENGLISH = re.compile(
     r"\b(is|not|should|must|required|permitted|Input|Value|Invalid|at least|at most|match\w*|List|String)\b"

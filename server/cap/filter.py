@@ -1,0 +1,362 @@
+"""What is to be done about an alert: sound it, replace or end what sounds, or nothing; pure.
+
+Only what is certain leads to an order. What an alert ends is only what the same filter issued before for a
+message that the alert names and whose sender may speak through the same feed.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from agent.wire.orders import EmergencyEvent
+from server.cap.alert import (
+    Alert,
+    AlertScope,
+    Certainty,
+    Info,
+    MsgType,
+    Reference,
+    Response,
+    Severity,
+    Status,
+    Urgency,
+)
+from server.cap.area import touches
+from server.cap.rules import EventDraft, FilterDraft
+from server.order_drafts import CancelDraft, EmergencyDraft, PartDraft
+
+TOLERANCE = timedelta(minutes=10)
+"""How far a sender's clock may be ahead of ours."""
+
+MAX_AGE = timedelta(days=7)
+MAX_AGE_WITHOUT_END = timedelta(hours=24)
+MAX_TITLE = 300
+MAX_SPOKEN = 3000
+"""Characters of one part: about four minutes of speech."""
+
+MAX_PARTS = 16
+_SEVERITY, _URGENCY, _CERTAINTY = list(Severity), list(Urgency), list(Certainty)
+
+
+class Outcome(StrEnum):
+    """What becomes of a document."""
+
+    EMERGENCY = "emergency"
+    UPDATE = "update"
+    CANCEL = "cancel"
+    IGNORED = "ignored"
+    REFUSED = "refused"
+
+
+class Reason(StrEnum):
+    """Why; texts under `console.cap.reason.<code>`."""
+
+    ISSUED = "issued"
+    UPDATED = "updated"
+    CANCELLED = "cancelled"
+    ALL_CLEAR = "all_clear"
+    NO_LONGER = "no_longer"
+    NO_FILTER = "no_filter"
+    DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"
+    RECEIPT = "receipt"
+    NOT_ACTUAL = "not_actual"
+    NOT_PUBLIC = "not_public"
+    NO_INFO = "no_info"
+    ELSEWHERE = "elsewhere"
+    NO_EVENT = "no_event"
+    TOO_WEAK = "too_weak"
+    NOTHING_TO_END = "nothing_to_end"
+    FEED = "feed"
+    SENDER = "sender"
+    FUTURE = "future"
+    TOO_OLD = "too_old"
+    EXPIRED = "expired"
+    NOT_YET = "not_yet"
+    TOO_MANY = "too_many"
+    OTHER_DOCUMENT = "other_document"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was done about a message before.
+
+    Attributes:
+        order: batch of the emergency it became, None if it became none.
+        actual: it was no exercise and no test.
+        ended: a later message took it back or took its place, perhaps before it came itself.
+        standing: the emergency still sounds or may sound.
+    """
+
+    order: str | None
+    actual: bool
+    ended: bool
+    standing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do.
+
+    Attributes:
+        field: of the document, where that is the reason.
+        draft: emergency to give.
+        cancels: batches to end.
+        end: how they are ended.
+        ends: messages that hold no longer, whether they came or not.
+    """
+
+    outcome: Outcome
+    reason: Reason
+    field: str = ""
+    draft: EmergencyDraft | None = None
+    cancels: tuple[str, ...] = ()
+    end: CancelDraft = CancelDraft()
+    ends: tuple[Reference, ...] = ()
+
+
+def judge(
+    alert: Alert, feed: str, rules: FilterDraft | None, known: Mapping[Reference, Known], now: datetime
+) -> Decision:
+    """Decide about a document that was parsed.
+
+    Args:
+        alert: what it says.
+        feed: by which way it came.
+        rules: the filter in force, None if none was ever set.
+        known: what was done about this message and about those it refers to.
+        now: aware.
+    """
+    if rules is None:
+        return _ignored(Reason.NO_FILTER)
+    refused = _refusal(alert, feed, rules, now)
+    if refused is not None:
+        return refused
+    if alert.msg_type in (MsgType.ACK, MsgType.ERROR):
+        return _ignored(Reason.RECEIPT, "msgType")
+    if alert.scope is not AlertScope.PUBLIC:
+        return _ignored(Reason.NOT_PUBLIC, "scope")
+    drill = alert.status in (Status.EXERCISE, Status.TEST)
+    if alert.status is not Status.ACTUAL and not (drill and rules.allow_tests):
+        return _ignored(Reason.NOT_ACTUAL, "status")
+    before = known.get(alert.reference)
+    if before is not None and before.actual is not drill and before.ended:
+        return _ignored(Reason.SUPERSEDED, "identifier")
+    return _act(alert, feed, rules, known, now)
+
+
+def _refusal(alert: Alert, feed: str, rules: FilterDraft, now: datetime) -> Decision | None:
+    way = rules.feed(feed)
+    if way is None:
+        return _refused(Reason.FEED, "feed")
+    if alert.sender not in way.senders:
+        return _refused(Reason.SENDER, "sender")
+    if alert.sent > now + TOLERANCE:
+        return _refused(Reason.FUTURE, "sent")
+    if alert.sent < now - MAX_AGE:
+        return _refused(Reason.TOO_OLD, "sent")
+    return None
+
+
+def _act(
+    alert: Alert, feed: str, rules: FilterDraft, known: Mapping[Reference, Known], now: datetime
+) -> Decision:
+    ends = _may_end(alert, feed, rules)
+    standing = tuple(
+        one.order
+        for one in (known.get(each) for each in ends)
+        if one is not None and one.order and one.standing and one.actual is (alert.status is Status.ACTUAL)
+    )
+    cancels = tuple(dict.fromkeys(standing))
+    here = [info for info in alert.infos if _is_here(info, rules)]
+    clear = [info for info in here if Response.ALL_CLEAR in info.responses]
+    if alert.msg_type is MsgType.CANCEL:
+        said = [info for info in alert.infos if Response.ALL_CLEAR in info.responses]
+        return _cancel(cancels, ends, said)
+    if clear and len(clear) == len(here):
+        return _cancel(cancels, ends, clear)
+    chosen = _choose(alert, rules, here, now)
+    if isinstance(chosen, Decision):
+        gone = chosen.reason in (Reason.ELSEWHERE, Reason.TOO_WEAK)
+        return _no_longer(cancels, ends, chosen) if gone and cancels else chosen
+    event, infos = chosen
+    drill = alert.status is not Status.ACTUAL
+    draft = _draft(EmergencyDraft, rules, EmergencyEvent.TEST if drill else event, infos, now)
+    if cancels:
+        return Decision(
+            Outcome.UPDATE, Reason.UPDATED, draft=draft, cancels=cancels, ends=ends, end=CancelDraft()
+        )
+    return Decision(Outcome.EMERGENCY, Reason.ISSUED, draft=draft, ends=ends)
+
+
+def _may_end(alert: Alert, feed: str, rules: FilterDraft) -> tuple[Reference, ...]:
+    """Messages this one takes back or takes the place of; never itself."""
+    way = rules.feed(feed)
+    senders = way.senders if way is not None else ()
+    if alert.msg_type is MsgType.ALERT and not any(Response.ALL_CLEAR in one.responses for one in alert.infos):
+        return ()
+    return tuple(
+        dict.fromkeys(one for one in alert.references if one.sender in senders and one != alert.reference)
+    )
+
+
+def _cancel(cancels: tuple[str, ...], ends: tuple[Reference, ...], clear: list[Info]) -> Decision:
+    if not ends:
+        return _ignored(Reason.NOTHING_TO_END, "references")
+    parts = _parts(clear)
+    end = CancelDraft(all_clear=parts[0]) if parts else CancelDraft()
+    if not cancels:  # kept, because what it takes back may still come
+        return Decision(Outcome.IGNORED, Reason.NOTHING_TO_END, "references", ends=ends)
+    reason = Reason.ALL_CLEAR if parts else Reason.CANCELLED
+    return Decision(Outcome.CANCEL, reason, cancels=cancels, end=end, ends=ends)
+
+
+def _no_longer(cancels: tuple[str, ...], ends: tuple[Reference, ...], why: Decision) -> Decision:
+    return Decision(Outcome.CANCEL, Reason.NO_LONGER, why.field, cancels=cancels, ends=ends)
+
+
+def _choose(
+    alert: Alert, rules: FilterDraft, here: list[Info], now: datetime
+) -> Decision | tuple[EmergencyEvent, list[Info]]:
+    """What happened and the infos that say so, one of each language, or why nothing follows."""
+    if not alert.infos:
+        return _refused(Reason.NO_INFO, "info") if alert.msg_type is MsgType.ALERT else _ignored(Reason.NO_INFO)
+    if not here:
+        return _ignored(Reason.ELSEWHERE, "info[0].area")
+    running = [one for one in here if not _over(one, alert, now)]
+    if not running:
+        return _refused(Reason.EXPIRED, "info[0].expires")
+    started = [one for one in running if one.effective is None or one.effective <= now + TOLERANCE]
+    if not started:
+        return _refused(Reason.NOT_YET, "info[0].effective")
+    strong = [one for one in started if Response.ALL_CLEAR not in one.responses and _strong(one, rules)]
+    if not strong:
+        return _ignored(Reason.TOO_WEAK, "info[0].severity")
+    meant = [(rule.event, one) for one in strong if (rule := _rule(one, rules)) is not None]
+    if not meant:
+        return _ignored(Reason.NO_EVENT, "info[0].event")
+    meant.sort(key=lambda pair: _rank(pair[1]))
+    event = meant[0][0]
+    infos: dict[str, Info] = {}
+    for its, info in meant:
+        if its is event:
+            infos.setdefault(_language(info), info)
+    return event, list(infos.values())[:MAX_PARTS]
+
+
+def _over(info: Info, alert: Alert, now: datetime) -> bool:
+    return (info.expires or alert.sent + MAX_AGE_WITHOUT_END) <= now
+
+
+def _is_here(info: Info, rules: FilterDraft) -> bool:
+    wanted = {(one.name, one.value) for one in rules.geocodes}
+    place = rules.place
+    return any(
+        not wanted.isdisjoint(area.geocodes)
+        or (place is not None and touches(area, (place.latitude, place.longitude), place.radius_km))
+        for area in info.areas
+    )
+
+
+def _strong(info: Info, rules: FilterDraft) -> bool:
+    return (
+        _SEVERITY.index(info.severity) <= _SEVERITY.index(rules.min_severity)
+        and _URGENCY.index(info.urgency) <= _URGENCY.index(rules.min_urgency)
+        and _CERTAINTY.index(info.certainty) <= _CERTAINTY.index(rules.min_certainty)
+    )
+
+
+def _rank(info: Info) -> tuple[int, int, int]:
+    return (
+        _SEVERITY.index(info.severity),
+        _URGENCY.index(info.urgency),
+        _CERTAINTY.index(info.certainty),
+    )
+
+
+def _rule(info: Info, rules: FilterDraft) -> EventDraft | None:
+    return next((one for one in rules.events if _holds(one, info)), None)
+
+
+def _holds(rule: EventDraft, info: Info) -> bool:
+    codes = {(one.name, one.value) for one in rule.codes}
+    return (
+        (not rule.texts or _folded(info.event) in {_folded(one) for one in rule.texts})
+        and (not codes or not codes.isdisjoint(info.event_codes))
+        and (not rule.categories or not set(rule.categories).isdisjoint(info.categories))
+    )
+
+
+def _folded(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def _language(info: Info) -> str:
+    """The language alone: stations speak of `vi`, feeds of `vi-VN`."""
+    return info.language.partition("-")[0].lower()
+
+
+def _draft(
+    kind: type[EmergencyDraft], rules: FilterDraft, event: EmergencyEvent, infos: list[Info], now: datetime
+) -> EmergencyDraft:
+    audience = rules.audience
+    ends = [one.expires for one in infos if one.expires is not None]
+    minutes = rules.max_minutes
+    if ends:
+        minutes = min(minutes, -((now - max(ends)) // timedelta(minutes=1)))
+    return kind(
+        event=event,
+        level=rules.level,
+        parts=tuple(_parts(infos)),
+        zones=audience.zones,
+        repeats=rules.repeats,
+        repeat_every_s=rules.repeat_every_s,
+        minutes=max(1, minutes),
+        devices=audience.devices,
+        groups=audience.groups,
+        all=not (audience.devices or audience.groups),
+    )
+
+
+def _parts(infos: Iterable[Info]) -> list[PartDraft]:
+    """One for each language that boxes can be asked for, Vietnamese first."""
+    found: dict[str, PartDraft] = {}
+    for info in infos:
+        language = _language(info)
+        if len(language) in (2, 3) and language not in found:
+            found[language] = PartDraft(language=language, title=_title(info), text=_text(info))
+    return sorted(found.values(), key=lambda one: one.language != "vi")
+
+
+def _title(info: Info) -> str:
+    return " ".join((info.headline or info.event).split())[:MAX_TITLE]
+
+
+def _text(info: Info) -> str:
+    said = "\n".join(one for one in (info.description, info.instruction) if one) or info.headline
+    if len(said) <= MAX_SPOKEN:
+        return said
+    # The instruction is what people have to hear: it is what stays whole.
+    instruction = _cut(info.instruction, MAX_SPOKEN)
+    description = _cut(info.description or said, MAX_SPOKEN - len(instruction) - 1)
+    return "\n".join(one for one in (description, instruction) if one)
+
+
+def _cut(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return text
+    kept = text[: max(0, longest)]
+    end = max(kept.rfind(mark) for mark in (". ", ".\n", "! ", "\n"))
+    return kept[: end + 1].rstrip() if end > longest // 2 else kept.rstrip()
+
+
+def _ignored(reason: Reason, field: str = "") -> Decision:
+    return Decision(Outcome.IGNORED, reason, field)
+
+
+def _refused(reason: Reason, field: str) -> Decision:
+    return Decision(Outcome.REFUSED, reason, field)
