@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 def measure(say: Say) -> list[Entry]:
     """Run one station and take every figure from it; about four minutes."""
     with tempfile.TemporaryDirectory(prefix="tieng-lang-bench-") as folder, Rig(Path(folder), 900) as rig:
-        api = start_server(rig, "127.0.0.1:0", "127.0.0.1:0")
+        api = start_server(rig, "127.0.0.1:0", "127.0.0.1:0", messages=False)
         code = api.post("/api/v1/enrolment-codes", {})["code"]
         config = write_config(rig.folder / "box", api.url, None)
         text = config.read_text(encoding="utf-8")

@@ -51,6 +51,24 @@ class Access:
             self._tries.count(address)
         return name
 
+    async def feed(self, token: str, feed: str, address: str) -> str | None:
+        """Who hands something in by a feed: an operator, or the feed itself by its own token; else None.
+
+        Raises:
+            RefusedError: too many wrong tokens from this address.
+        """
+        self._refuse_guessing(address)
+        kept = await self._database.read(devices.operator_digests, first=True)
+        sent = token.encode()
+        if any(hmac.compare_digest(_feed_token(one, feed).encode(), sent) for one in kept):
+            return f"cap:{feed}"
+        return await self.operator(token, address)
+
+    async def feed_token(self, feed: str) -> str:
+        """What opens one feed and nothing else; new whenever the operator's token is."""
+        kept = await self._database.read(devices.operator_digests)
+        return _feed_token(kept[0], feed)
+
     async def make_ticket(self) -> tuple[str, datetime]:
         """A one-time ticket to the console and when it ends."""
         ticket, expires = new_secret(), utc_now() + TICKET_VALIDITY
@@ -94,6 +112,10 @@ def _token(path: Path) -> str:
         write_private(path, f"{token}\n".encode())
         logger.info("operator token written to %s", path)
         return token
+
+
+def _feed_token(operator_digest: str, feed: str) -> str:
+    return hmac.new(operator_digest.encode(), f"cap-feed:{feed}".encode(), "sha256").hexdigest()
 
 
 def csrf_token(session: str) -> str:

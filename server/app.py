@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from agent.wire.device_api import BrokerAddress
 from server.access import Access
+from server.api.cap import CapApi
 from server.api.device import DeviceApi
 from server.api.http import application, listen, serve
 from server.api.live import LiveApi
@@ -28,6 +29,7 @@ from server.api.station import StationApi
 from server.broker.config import Listener, Member
 from server.broker.link import Link, accepts_credentials
 from server.broker.process import Broker, check_startable
+from server.cap.desk import CapDesk
 from server.clock import stamp, utc_now
 from server.console.live import LivePage
 from server.console.orders import OrdersPage
@@ -168,6 +170,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
             *operator_api.routes(),
             *OrdersApi(rooms.orders, rooms.book, fleet, database).routes(),
             *StationApi(rooms.rules).routes(),
+            *CapApi(CapDesk(database, rooms.orders), access).routes(),
             *LiveApi(rooms.live, urlsplit(settings.public_url).netloc.lower()).routes(),
             *device_api.routes(),
             *_pages(settings, access, fleet, rooms, database),

@@ -44,6 +44,7 @@ class Problem(StrEnum):
     TIME_UNUSABLE = "time_unusable"
     TICKET_REFUSED = "ticket_refused"
     RANGE = "range_not_satisfiable"
+    CAP_REFUSED = "cap_refused"
 
 
 STATUS: dict[Problem, int] = {
@@ -76,6 +77,7 @@ STATUS: dict[Problem, int] = {
     Problem.TIME_UNUSABLE: 422,
     Problem.TICKET_REFUSED: 403,
     Problem.RANGE: 416,
+    Problem.CAP_REFUSED: 422,
 }
 
 

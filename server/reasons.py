@@ -71,6 +71,8 @@ _KINDS = {
     "job_volume": "job_volume",
     "no_time": "no_time",
     "repeated": "repeated",
+    "nowhere": "nowhere",
+    "no_cap_event": "no_cap_event",
     "timezone_naive": "civil_time",
     "timezone_aware": "moment",
     "finite_number": "number",

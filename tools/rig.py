@@ -163,13 +163,30 @@ class Rig:
         return "\n".join(parts)
 
 
-def start_server(rig: Rig, listen: str, broker_listen: str) -> Api:
-    """Start the server and return its API once it answers."""
+def start_server(rig: Rig, listen: str, broker_listen: str, *, messages: bool = True) -> Api:
+    """Start the server and return its API once it answers.
+
+    Args:
+        rig: where it runs.
+        listen: address of its API.
+        broker_listen: address of its broker.
+        messages: let it record the built-in messages, which takes the machine some seconds.
+    """
     data = rig.folder / "server"
     state = data / "server.json"
     state.unlink(missing_ok=True)
     addresses = ("--listen", listen, "--broker-listen", broker_listen)
-    rig.start("server", BIN / "loa-server", "run", "--data", data, "--station-title", STATION, *addresses)
+    rig.start(
+        "server",
+        BIN / "loa-server",
+        "run",
+        "--data",
+        data,
+        "--station-title",
+        STATION,
+        *addresses,
+        *(() if messages else ("--without-messages",)),
+    )
 
     def look() -> Api | None:
         try:

@@ -317,6 +317,11 @@ class StandingOrders:
                     found.append(standing)
         return tuple(found)
 
+    def rounds_said(self, order_id: str, zone: ZoneId) -> int:
+        """Rounds of an emergency in which everything was said that the box could say."""
+        stand = self._stands.get(order_id)
+        return stand.whole.get(zone, 0) if stand is not None else 0
+
     def was_cancelled(self, order_id: str) -> bool:
         """Whether an order that is gone was cancelled; otherwise it ran out."""
         return order_id in self._cancelled

@@ -230,7 +230,7 @@ def _candidates(view: _View, zone: ZoneId, active: Sequence[Airing]) -> Iterator
         if zone in zones_of(airing, state.zones) and (airing.id, zone) not in state.cut:
             yield Candidate(airing, rung_of(airing), airing.elapsed_ms(now))
     for (airing_id, where), held in state.cut.items():
-        if where != zone or airing_id in standing:
+        if where != zone or held.airing.key:  # an order's airing lives and ends with its order
             continue
         if (airing_id, zone) in state.running or now < view.last_start(held.airing):
             late = now >= held.airing.end

@@ -93,7 +93,9 @@ def bulletin_programme(order: Bulletin, languages: Sequence[str], spoken: Spoken
         if sound is None:
             return None
         items.append(_speech(f"part-{number}", part, sound, order.author, order.approver))
-    return _programme(order.id, order.parts[0].title, order.bulletin_class, order.level, items, zones=order.zones)
+    return _programme(
+        order.id, order.parts[0].title, order.bulletin_class, order.level, items, zones=order.zones
+    )
 
 
 def grant_programme(order: Grant, title: str, lease_ms: int) -> Programme:

@@ -54,6 +54,7 @@ class Gate(Protocol):
 
     async def operator(self, token: str, address: str) -> str | None: ...
     async def session_good(self, session: str) -> bool: ...
+    async def feed(self, token: str, feed: str, address: str) -> str | None: ...
 
 
 class DeviceGate(Protocol):
@@ -81,6 +82,8 @@ def guarded(route: Route, gate: Gate, device_gate: DeviceGate) -> RawHandler:
                 await _require_session(request, gate)
             case Who.DEVICE:
                 CALLER.set(await _require_device(request, device_gate))
+            case Who.FEED:
+                await _require_feed(request, gate)
             case Who.ANYONE:
                 pass
         answer = await route.handler(request)
@@ -158,10 +161,24 @@ def _of_http(error: web.HTTPException) -> RefusedError:
             return RefusedError(Problem.INVALID, detail=why)
 
 
-async def _require_operator(request: web.Request, gate: Gate) -> None:
+async def _require_feed(request: web.Request, gate: Gate) -> None:
+    token, feed = _bearer(request), request.match_info["feed"]
+    name = await gate.feed(token, feed, address_of(request)) if token else None
+    if name is None:
+        raise RefusedError(Problem.NOT_AUTHORISED)
+    AUTHOR.set(name)
+
+
+def _bearer(request: web.Request) -> str:
+    """The token a request carries, empty if it carries none that could be one."""
     scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    if scheme.lower() == "bearer" and 0 < len(token) <= LONGEST_CREDENTIAL:
-        name = await gate.operator(token.strip(), address_of(request))
+    return token.strip() if scheme.lower() == "bearer" and len(token) <= LONGEST_CREDENTIAL else ""
+
+
+async def _require_operator(request: web.Request, gate: Gate) -> None:
+    token = _bearer(request)
+    if token:
+        name = await gate.operator(token, address_of(request))
         if name is None:
             raise RefusedError(Problem.NOT_AUTHORISED)
         AUTHOR.set(name)

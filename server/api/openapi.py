@@ -19,6 +19,7 @@ _SECURITY: dict[Who, list[dict[str, list[str]]]] = {
     Who.OPERATOR: [{"operatorToken": []}, {"consoleSession": []}],
     Who.SESSION: [{"consoleSession": []}],
     Who.DEVICE: [{"deviceSecret": []}],
+    Who.FEED: [{"operatorToken": []}, {"feedToken": []}],
 }
 
 
@@ -56,6 +57,7 @@ def document(routes: Iterable[Route], version: str) -> dict[str, object]:
                 "operatorToken": {"type": "http", "scheme": "bearer"},
                 "consoleSession": {"type": "apiKey", "in": "cookie", "name": "tl_session"},
                 "deviceSecret": {"type": "http", "scheme": "basic"},
+                "feedToken": {"type": "http", "scheme": "bearer"},
             },
         },
     }

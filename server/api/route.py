@@ -27,6 +27,8 @@ class Who(StrEnum):
     OPERATOR = "operator"
     SESSION = "session"
     DEVICE = "device"
+    FEED = "feed"
+    """An operator, or whoever has the token of the feed in the path."""
 
 
 Answer = BaseModel | web.StreamResponse
@@ -76,6 +78,15 @@ async def read_body(request: web.Request, model: type[Model], limit: int = MAX_B
     Raises:
         RefusedError: too large, or wrong in the field that is named.
     """
+    return check(model, await read_bytes(request, limit))
+
+
+async def read_bytes(request: web.Request, limit: int) -> bytes:
+    """The body as it came.
+
+    Raises:
+        RefusedError: too large.
+    """
     if request.content_length is not None and request.content_length > limit:
         raise RefusedError(Problem.TOO_LARGE, detail=f"{limit // 1024} kB")
     data = bytearray()
@@ -83,7 +94,7 @@ async def read_body(request: web.Request, model: type[Model], limit: int = MAX_B
         data += chunk
         if len(data) > limit:
             raise RefusedError(Problem.TOO_LARGE, detail=f"{limit // 1024} kB")
-    return check(model, bytes(data))
+    return bytes(data)
 
 
 def check(model: type[Model], data: bytes) -> Model:

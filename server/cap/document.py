@@ -102,7 +102,7 @@ _AREA: Mapping[str, Occurs] = {
     "altitude": MAYBE,
     "ceiling": MAYBE,
 }
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[-+](\d\d):\d\d", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[-+](\d\d):[0-5]\d", re.ASCII)
 _IDENTIFIER = re.compile(r"[^\s,<&]+")
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
 _DECIMAL = re.compile(r"[-+]?\d{1,6}(\.\d{1,15})?", re.ASCII)
@@ -171,6 +171,10 @@ class _Node:
             if most is not None and len(self._found[name]) > most:
                 raise CapError(f"{self._prefix}{name}", "cap.repeated")
 
+    def path(self, name: str) -> str:
+        """Where a child stands, or would."""
+        return f"{self._prefix}{name}"
+
     def nodes(self, name: str, schema: Mapping[str, Occurs]) -> Iterator[_Node]:
         """Children that have children."""
         for n, child in enumerate(self._found[name]):
@@ -213,7 +217,6 @@ class _Node:
         )
 
 
-
 def _alert(node: _Node, *, signed: bool) -> Alert:
     scope = node.one("scope", _choice(AlertScope))
     msg_type = node.one("msgType", _choice(MsgType))
@@ -241,7 +244,6 @@ def _alert(node: _Node, *, signed: bool) -> Alert:
         if info.expires is not None and info.expires <= max(alert.sent, info.effective or alert.sent):
             raise CapError(f"info[{n}].expires", "cap.ends_early")
     return alert
-
 
 
 def _info(node: _Node) -> Info:
@@ -282,7 +284,7 @@ def _check_resource(node: _Node) -> None:
 def _area(node: _Node) -> Area:
     heights = [node.maybe(name, _decimal) for name in ("altitude", "ceiling")]
     if heights[0] is None and heights[1] is not None:
-        raise CapError("altitude", "cap.missing")
+        raise CapError(node.path("altitude"), "cap.missing")
     return Area(
         desc=node.text("areaDesc", LONG),
         polygons=node.all("polygon", _polygon, LONG),

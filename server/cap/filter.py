@@ -39,6 +39,7 @@ MAX_SPOKEN = 3000
 """Characters of one part: about four minutes of speech."""
 
 MAX_PARTS = 16
+LANGUAGE_LENGTHS = (2, 3)
 _SEVERITY, _URGENCY, _CERTAINTY = list(Severity), list(Urgency), list(Certainty)
 
 
@@ -77,8 +78,6 @@ class Reason(StrEnum):
     TOO_OLD = "too_old"
     EXPIRED = "expired"
     NOT_YET = "not_yet"
-    TOO_MANY = "too_many"
-    OTHER_DOCUMENT = "other_document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,8 @@ class Decision:
         field: of the document, where that is the reason.
         draft: emergency to give.
         cancels: batches to end.
-        end: how they are ended.
+        end: how they are ended, None if without a word.
+        order: batch of the emergency that this message became before.
         ends: messages that hold no longer, whether they came or not.
     """
 
@@ -115,8 +115,9 @@ class Decision:
     field: str = ""
     draft: EmergencyDraft | None = None
     cancels: tuple[str, ...] = ()
-    end: CancelDraft = CancelDraft()
+    end: CancelDraft | None = None
     ends: tuple[Reference, ...] = ()
+    order: str | None = None
 
 
 def judge(
@@ -144,8 +145,11 @@ def judge(
     if alert.status is not Status.ACTUAL and not (drill and rules.allow_tests):
         return _ignored(Reason.NOT_ACTUAL, "status")
     before = known.get(alert.reference)
-    if before is not None and before.actual is not drill and before.ended:
-        return _ignored(Reason.SUPERSEDED, "identifier")
+    if before is not None and before.actual is not drill:
+        if before.order is not None:
+            return _again(alert, feed, rules, known, before)
+        if before.ended:
+            return _ignored(Reason.SUPERSEDED, "identifier")
     return _act(alert, feed, rules, known, now)
 
 
@@ -162,61 +166,72 @@ def _refusal(alert: Alert, feed: str, rules: FilterDraft, now: datetime) -> Deci
     return None
 
 
+def _again(
+    alert: Alert, feed: str, rules: FilterDraft, known: Mapping[Reference, Known], before: Known
+) -> Decision:
+    """It was issued; what it took the place of may have been left standing by a power cut."""
+    ends = _named(alert, feed, rules) if alert.msg_type is MsgType.UPDATE else ()
+    cancels = _standing(alert, ends, known)
+    return Decision(
+        Outcome.IGNORED, Reason.DUPLICATE, "identifier", cancels=cancels, ends=ends, order=before.order
+    )
+
+
 def _act(
     alert: Alert, feed: str, rules: FilterDraft, known: Mapping[Reference, Known], now: datetime
 ) -> Decision:
-    ends = _may_end(alert, feed, rules)
-    standing = tuple(
-        one.order
-        for one in (known.get(each) for each in ends)
-        if one is not None and one.order and one.standing and one.actual is (alert.status is Status.ACTUAL)
-    )
-    cancels = tuple(dict.fromkeys(standing))
-    here = [info for info in alert.infos if _is_here(info, rules)]
-    clear = [info for info in here if Response.ALL_CLEAR in info.responses]
+    named = _named(alert, feed, rules)
+    cancels = _standing(alert, named, known)
     if alert.msg_type is MsgType.CANCEL:
-        said = [info for info in alert.infos if Response.ALL_CLEAR in info.responses]
-        return _cancel(cancels, ends, said)
-    if clear and len(clear) == len(here):
-        return _cancel(cancels, ends, clear)
+        return _cancel(cancels, named, [one for one in alert.infos if _is_clear(one)])
+    here = [info for info in alert.infos if _is_here(info, rules)]
+    if here and all(_is_clear(one) for one in here):
+        clear = [one for one in here if not _over(one, alert, now)]
+        return _cancel(cancels, named, clear) if clear else _refused(Reason.EXPIRED, "info[0].expires")
+    ends, cancels = (named, cancels) if alert.msg_type is MsgType.UPDATE else ((), ())
     chosen = _choose(alert, rules, here, now)
     if isinstance(chosen, Decision):
         gone = chosen.reason in (Reason.ELSEWHERE, Reason.TOO_WEAK)
-        return _no_longer(cancels, ends, chosen) if gone and cancels else chosen
+        if gone and cancels:
+            return Decision(Outcome.CANCEL, Reason.NO_LONGER, chosen.field, cancels=cancels, ends=ends)
+        return chosen
     event, infos = chosen
-    drill = alert.status is not Status.ACTUAL
-    draft = _draft(EmergencyDraft, rules, EmergencyEvent.TEST if drill else event, infos, now)
-    if cancels:
-        return Decision(
-            Outcome.UPDATE, Reason.UPDATED, draft=draft, cancels=cancels, ends=ends, end=CancelDraft()
-        )
-    return Decision(Outcome.EMERGENCY, Reason.ISSUED, draft=draft, ends=ends)
+    draft = _draft(rules, event if alert.status is Status.ACTUAL else EmergencyEvent.TEST, infos, now)
+    outcome, reason = (Outcome.UPDATE, Reason.UPDATED) if cancels else (Outcome.EMERGENCY, Reason.ISSUED)
+    return Decision(outcome, reason, draft=draft, cancels=cancels, ends=ends)
 
 
-def _may_end(alert: Alert, feed: str, rules: FilterDraft) -> tuple[Reference, ...]:
-    """Messages this one takes back or takes the place of; never itself."""
+def _named(alert: Alert, feed: str, rules: FilterDraft) -> tuple[Reference, ...]:
+    """Messages this one may take back or take the place of; never itself."""
     way = rules.feed(feed)
     senders = way.senders if way is not None else ()
-    if alert.msg_type is MsgType.ALERT and not any(Response.ALL_CLEAR in one.responses for one in alert.infos):
-        return ()
     return tuple(
         dict.fromkeys(one for one in alert.references if one.sender in senders and one != alert.reference)
     )
 
 
+def _standing(
+    alert: Alert, named: tuple[Reference, ...], known: Mapping[Reference, Known]
+) -> tuple[str, ...]:
+    """Emergencies of these messages that still sound; a drill ends drills only."""
+    actual = alert.status is Status.ACTUAL
+    found = (known[one] for one in named if one in known)
+    return tuple(
+        dict.fromkeys(one.order for one in found if one.order and one.standing and one.actual is actual)
+    )
+
+
+def _is_clear(info: Info) -> bool:
+    return Response.ALL_CLEAR in info.responses
+
+
 def _cancel(cancels: tuple[str, ...], ends: tuple[Reference, ...], clear: list[Info]) -> Decision:
-    if not ends:
-        return _ignored(Reason.NOTHING_TO_END, "references")
     parts = _parts(clear)
-    end = CancelDraft(all_clear=parts[0]) if parts else CancelDraft()
-    if not cancels:  # kept, because what it takes back may still come
+    if not cancels:  # `ends` is kept, because what it takes back may still come
         return Decision(Outcome.IGNORED, Reason.NOTHING_TO_END, "references", ends=ends)
+    end = CancelDraft(all_clear=parts[0]) if parts else None
     reason = Reason.ALL_CLEAR if parts else Reason.CANCELLED
     return Decision(Outcome.CANCEL, reason, cancels=cancels, end=end, ends=ends)
-
-
-def _no_longer(cancels: tuple[str, ...], ends: tuple[Reference, ...], why: Decision) -> Decision:
-    return Decision(Outcome.CANCEL, Reason.NO_LONGER, why.field, cancels=cancels, ends=ends)
 
 
 def _choose(
@@ -224,7 +239,9 @@ def _choose(
 ) -> Decision | tuple[EmergencyEvent, list[Info]]:
     """What happened and the infos that say so, one of each language, or why nothing follows."""
     if not alert.infos:
-        return _refused(Reason.NO_INFO, "info") if alert.msg_type is MsgType.ALERT else _ignored(Reason.NO_INFO)
+        return (
+            _refused(Reason.NO_INFO, "info") if alert.msg_type is MsgType.ALERT else _ignored(Reason.NO_INFO)
+        )
     if not here:
         return _ignored(Reason.ELSEWHERE, "info[0].area")
     running = [one for one in here if not _over(one, alert, now)]
@@ -233,7 +250,7 @@ def _choose(
     started = [one for one in running if one.effective is None or one.effective <= now + TOLERANCE]
     if not started:
         return _refused(Reason.NOT_YET, "info[0].effective")
-    strong = [one for one in started if Response.ALL_CLEAR not in one.responses and _strong(one, rules)]
+    strong = [one for one in started if not _is_clear(one) and _strong(one, rules)]
     if not strong:
         return _ignored(Reason.TOO_WEAK, "info[0].severity")
     meant = [(rule.event, one) for one in strong if (rule := _rule(one, rules)) is not None]
@@ -300,15 +317,13 @@ def _language(info: Info) -> str:
     return info.language.partition("-")[0].lower()
 
 
-def _draft(
-    kind: type[EmergencyDraft], rules: FilterDraft, event: EmergencyEvent, infos: list[Info], now: datetime
-) -> EmergencyDraft:
+def _draft(rules: FilterDraft, event: EmergencyEvent, infos: list[Info], now: datetime) -> EmergencyDraft:
     audience = rules.audience
     ends = [one.expires for one in infos if one.expires is not None]
     minutes = rules.max_minutes
     if ends:
         minutes = min(minutes, -((now - max(ends)) // timedelta(minutes=1)))
-    return kind(
+    return EmergencyDraft(
         event=event,
         level=rules.level,
         parts=tuple(_parts(infos)),
@@ -327,7 +342,7 @@ def _parts(infos: Iterable[Info]) -> list[PartDraft]:
     found: dict[str, PartDraft] = {}
     for info in infos:
         language = _language(info)
-        if len(language) in (2, 3) and language not in found:
+        if len(language) in LANGUAGE_LENGTHS and language not in found:
             found[language] = PartDraft(language=language, title=_title(info), text=_text(info))
     return sorted(found.values(), key=lambda one: one.language != "vi")
 
@@ -342,7 +357,7 @@ def _text(info: Info) -> str:
         return said
     # The instruction is what people have to hear: it is what stays whole.
     instruction = _cut(info.instruction, MAX_SPOKEN)
-    description = _cut(info.description or said, MAX_SPOKEN - len(instruction) - 1)
+    description = _cut(info.description, MAX_SPOKEN - len(instruction) - 1)
     return "\n".join(one for one in (description, instruction) if one)
 
 

@@ -8,13 +8,13 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from agent.model.bulletin import SourceLevel
-from agent.wire.base import DeviceId, Line, Name
+from agent.wire.base import DeviceId, Name
 from agent.wire.orders import EmergencyEvent
 from server.cap.alert import Category, Certainty, Severity, Urgency
 from server.drafts import Draft
 from server.order_drafts import Group
 
-Value = Annotated[Line, Field(min_length=1)]
+Value = Annotated[str, Field(min_length=1, max_length=300)]
 
 
 class CodeDraft(Draft):
@@ -48,7 +48,7 @@ class EventDraft(Draft):
     @model_validator(mode="after")
     def _something(self) -> EventDraft:
         if not (self.texts or self.codes or self.categories):
-            raise PydanticCustomError("too_short", "names nothing of CAP", {"min_length": 1})
+            raise PydanticCustomError("no_cap_event", "give texts, codes or categories")
         return self
 
     @field_validator("event")

@@ -1,4 +1,4 @@
-"""XML of unknown origin into a small tree, or a refusal: bounded, without DTD, entities or instructions; pure.
+"""XML of unknown origin into a small tree, or a refusal: bounded, no DTD, entities or instructions; pure.
 
 Expat checks the well-formedness; what makes XML dangerous is refused before it sees any of it.
 """
@@ -93,7 +93,7 @@ class _Builder:
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text
         try:
-            parser.Parse(data, True)  # noqa: FBT003 - no keyword in pyexpat
+            parser.Parse(data, True)
         except expat.ExpatError as error:
             raise CapError(BODY, "cap.not_xml", line=error.lineno, column=error.offset + 1) from error
         if self._root is None:

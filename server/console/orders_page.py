@@ -175,8 +175,8 @@ def _controls(words: Words, desk: Desk) -> str:
 
 def _control(words: Words, box: Box) -> str:
     zones = box.health.zones if box.health else ()
-    volume_db = next((one.volume_db for one in zones if one.volume_db is not None), 0.0)
-    percent = min(100, round(100 * 10 ** (volume_db / 20)))
+    volume_db = next((one.volume_db for one in zones if one.volume_db is not None), None)
+    percent = "" if volume_db is None else min(100, round(100 * 10 ** (volume_db / 20)))
     state = words("state.online") if box.online else words("state.offline")
     buttons = " ".join(
         f'<button type="button" data-action="{one}">{escape(_say(words, one))}</button>' for one in _ACTIONS

@@ -117,6 +117,12 @@ def operator_of(conn: sqlite3.Connection, token_sha256: str) -> str | None:
     return row["name"] if row else None
 
 
+def operator_digests(conn: sqlite3.Connection) -> tuple[str, ...]:
+    """What is kept of the tokens of all operators, oldest first."""
+    rows = conn.execute("SELECT token_sha256 FROM operators ORDER BY created")
+    return tuple(row["token_sha256"] for row in rows)
+
+
 def insert_ticket(conn: sqlite3.Connection, ticket_hash: str, expires: datetime) -> None:
     conn.execute("INSERT INTO tickets VALUES (?, ?)", (ticket_hash, stamp(expires)))
 

@@ -86,4 +86,22 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX documents_expires ON documents (expires);
     CREATE INDEX documents_waiting ON documents (kind) WHERE pushed IS NULL;
     """,
+    """
+    CREATE TABLE IF NOT EXISTS cap_filters (
+        version INTEGER PRIMARY KEY, value TEXT NOT NULL, author TEXT NOT NULL, changed TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS cap_documents (
+        n INTEGER PRIMARY KEY AUTOINCREMENT, feed TEXT NOT NULL, received TEXT NOT NULL,
+        sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
+        field TEXT NOT NULL, message TEXT NOT NULL, filter_version INTEGER NOT NULL,
+        identifier TEXT NOT NULL, sender TEXT NOT NULL, sent TEXT NOT NULL, status TEXT NOT NULL,
+        msg_type TEXT NOT NULL, event TEXT NOT NULL, signed INTEGER NOT NULL, emergency TEXT,
+        cancelled TEXT NOT NULL, times INTEGER NOT NULL, body BLOB
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS cap_documents_same ON cap_documents (sha256);
+    CREATE TABLE IF NOT EXISTS cap_ended (
+        key TEXT NOT NULL, actual INTEGER NOT NULL, at TEXT NOT NULL, PRIMARY KEY (key, actual)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS cap_ended_at ON cap_ended (at);
+    """,
 )

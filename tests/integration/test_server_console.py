@@ -108,6 +108,7 @@ async def test_a_box_is_stopped_and_its_answer_shown(tmp_path: Path) -> None:
     async with an_officer(tmp_path) as (bench, box, page):
         async with bench.mqtt(box) as client:
             await client.subscribe(f"tl/v1/{box.device}/down/job", qos=1)
+            await click(page, f"[data-box={box.device}] [data-action=set_volume]")  # an unknown volume
             await click(page, f"[data-box={box.device}] [data-action=stop]")
             message = await first_message(client, 10)
             assert message is not None

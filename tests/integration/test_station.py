@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -222,3 +222,43 @@ def _stamp(wall: str) -> float:
     from datetime import datetime
 
     return datetime.fromisoformat(wall).astimezone(UTC).timestamp()
+
+
+def test_emergency_from_the_server_sounds_at_once_and_ends_with_its_cancel(paired: Station) -> None:
+    asked = datetime.now(UTC)
+    order = paired.api.post(
+        "/api/v1/emergencies",
+        {
+            "event": "flood",
+            "all": True,
+            "parts": [{"title": "Lũ", "text": "Lũ đang lên nhanh."}],
+            "repeats": 9,
+        },
+    )
+
+    def first_sound() -> datetime | None:
+        recorded = (paired.folder / "box" / "speaker.json").exists()
+        return paired.speaker(last_s=30).first_sound(asked) if recorded else None
+
+    sound = paired.wait("the alarm", 15, first_sound)
+    assert sound - asked < timedelta(seconds=3)
+    time.sleep(2)
+    paired.api.post(f"/api/v1/emergencies/{order['id']}/cancel", {})
+    cancelled = datetime.now(UTC)
+    time.sleep(3)
+    assert (
+        paired.speaker().sounding_ms(cancelled + timedelta(seconds=1), cancelled + timedelta(seconds=3)) == 0
+    )
+
+
+def test_job_from_the_server_sets_the_volume_and_is_reported(paired: Station) -> None:
+    job = paired.api.post(
+        f"/api/v1/boxes/{paired.boxes['box']}/jobs",
+        {"action": "set_volume", "arguments": {"zone": "main", "volume_db": -6.0}},
+    )
+
+    def look() -> bool | None:
+        states = str(paired.api.get(f"/api/v1/jobs/{job['id']}"))
+        return "succeeded" in states or None
+
+    paired.wait("the job's result", 15, look)

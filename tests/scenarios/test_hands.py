@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.model.report import CutReason, Verdict
-from tests.support.onair import OnAir, pitch, sleep_until, soon
+from tests.support.onair import MAIN, OnAir, pitch, sleep_until, soon
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 S = timedelta(seconds=1)
@@ -21,7 +21,7 @@ async def test_safety_stop_silences_an_emergency_at_once_and_switches_the_amplif
     await box.box.controls.safety_stop((), 5, "local:tho")
     await asyncio.sleep(2)
     assert box.heard().sounding_ms(stopped + 0.3 * S, stopped + 2 * S) == 0
-    assert not box.box.players["main"].amplifier.powered
+    assert not box.player.amplifier.powered
     assert "TL-802" in box.issues
     told = await box.event("safety_stopped")
     assert "local:tho" in str(told)
@@ -30,8 +30,8 @@ async def test_safety_stop_silences_an_emergency_at_once_and_switches_the_amplif
 async def test_safety_stop_ends_by_itself_and_the_emergency_sounds_again(box: OnAir) -> None:
     order = await box.emergency(parts=(await box.recording(600, 1.0),))
     await box.sounding("Lũ trên sông")
-    box.box.station.safety_stop(("main",), 2.5)
-    await box.until("quiet", lambda: not box.box.players["main"].view.sounding)
+    box.box.station.safety_stop((MAIN,), 2.5)
+    await box.until("quiet", lambda: not box.player.view.sounding)
     record = await box.record(order, limit_s=30)
     assert record.segments[0].cut is CutReason.SAFETY_STOP
     assert record.segments[1].from_ms == 0
@@ -141,7 +141,7 @@ async def test_on_site_test_gives_way_to_what_is_due(box: OnAir) -> None:
     from agent.model.bulletin import Item, ItemKind, Signal, signal_media
 
     item = Item("tone", "tone", ItemKind.SIGNAL, signal_media(Signal.TONE, 10_000))
-    test = asyncio.create_task(box.box.orders.play_test("main", (item,), "Thử loa", 30))
+    test = asyncio.create_task(box.box.orders.play_test(MAIN, (item,), "Thử loa", 30))
     await box.sounding("Thử loa")
     start = box.programme("tin", soon(1.5), await box.tone(400, 2))
     record = await box.record("tin")

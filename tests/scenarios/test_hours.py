@@ -9,7 +9,7 @@ import pytest
 from agent.model.hours import Hours, Window
 from agent.model.report import CutReason, MissedReason, Verdict
 from agent.wire.orders import HoursWindow
-from tests.support.onair import OnAir, pitch, sleep_until, soon
+from tests.support.onair import MAIN, OnAir, pitch, sleep_until, soon
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 S = timedelta(seconds=1)
@@ -51,7 +51,7 @@ async def test_minutes_of_a_session_are_counted(box: OnAir) -> None:
     box.box.station.set_hours(rules)
     session = rules.session(start)
     assert session is not None
-    box.box.station.used["main", session.key] = timedelta(seconds=57)
+    box.box.station.used[MAIN, session.key] = timedelta(seconds=57)
     box.programme("tin", start, await box.tone(400, 8))
     record = await box.record("tin")
     assert record.segments[0].cut is CutReason.HOURS

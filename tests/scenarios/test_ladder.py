@@ -130,7 +130,7 @@ async def test_emergency_sounds_in_every_zone_at_once(two_zones: OnAir) -> None:
 
 async def test_normal_bulletin_never_plays_by_itself(box: OnAir) -> None:
     began = datetime.now(UTC)
-    order = await box.bulletin(**{"class": "normal"})
+    order = await box.bulletin("normal")
     await box.event("order_accepted")
     await asyncio.sleep(4)
     assert box.heard().first_sound(began) is None

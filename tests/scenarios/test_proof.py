@@ -17,6 +17,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 S = timedelta(seconds=1)
 
 
+def words(count: int) -> array[int]:
+    """Sound with pauses, as speech has them: 0.4 s of a pitch and 0.35 s of silence, `count` times."""
+    return array("h", (*tone(400, 0.4), *([0] * round(RATE * 0.35)))) * count
+
+
 @pytest.fixture
 async def metered(tmp_path: Path) -> AsyncIterator[OnAir]:
     """A box whose zone has a meter, a microphone and a spare amplifier."""
@@ -105,9 +110,7 @@ async def test_worker_is_replaced_by_hand_without_losing_the_airing(box: OnAir) 
 
 
 async def test_airing_is_proved_by_line_microphone_and_current(metered: OnAir) -> None:
-    words = array("h", (v for n in range(8) for v in (*tone(400, 0.4), *bytes(round(RATE * 0.35)))))
-    media = await metered.file(words, 6.0)
-    metered.programme("tin", soon(1.5), media)
+    metered.programme("tin", soon(1.5), await metered.file(words(12), 9.0))
     evidence = (await metered.record("tin")).evidence
     assert evidence.sensed_ms is not None
     assert evidence.sensed_ms >= 0.9 * evidence.sounding_ms
@@ -127,10 +130,10 @@ async def test_dead_amplifier_gives_way_to_the_spare_one(metered: OnAir) -> None
 
 
 async def test_short_line_switches_the_amplifier_off(metered: OnAir) -> None:
-    start = metered.programme("tin", soon(1.5), await metered.tone(400, 12))
+    start = metered.programme("tin", soon(1.5), await metered.tone(400, 35))
     await sleep_until(start + 2 * S)
     metered.break_(line_short=True)
-    await metered.until("TL-516", lambda: "TL-516" in metered.issues, 8)
+    await metered.until("TL-516", lambda: "TL-516" in metered.issues, 30)
 
 
 async def test_low_supply_is_told(metered: OnAir) -> None:
@@ -141,7 +144,7 @@ async def test_low_supply_is_told(metered: OnAir) -> None:
 
 async def test_microphone_that_hears_nothing_while_the_line_sounds_makes_it_partial(metered: OnAir) -> None:
     metered.break_(microphone_deaf=True)
-    metered.programme("tin", soon(1.5), await metered.tone(400, 4))
+    metered.programme("tin", soon(1.5), await metered.file(words(12), 9.0))
     assert (await metered.record("tin")).verdict is Verdict.PARTIAL
 
 

@@ -83,6 +83,9 @@ class OpenGate:
     async def session_good(self, session: str) -> bool:
         return session.startswith("good")
 
+    async def feed(self, token: str, feed: str, address: str) -> str | None:
+        return await self.operator(token, address)
+
     async def authenticate(self, device: str, secret: str) -> Device | None:
         return next((one for one in FakeBoxes.known if one.id == device and secret == "secret"), None)
 

@@ -39,6 +39,7 @@ from agent.model.bulletin import (
 from agent.model.report import AsRun
 from agent.model.schedule import Programme, Recurrence, Resume, Schedule
 from agent.model.timetable import Timetable
+from agent.playout.zone import ZonePlayer
 from agent.source.identity import Identity, save_identity
 from agent.store.store import Store
 from agent.systemd import Notifier
@@ -65,6 +66,7 @@ from tools.listen import Recording, recording
 
 T = TypeVar("T")
 DEVICE, STATION, PROVINCE = "box-onair-1", "tan-loc", "tinh-thu"
+MAIN = ZoneId("main")
 RATE = 48_000
 SILENT = 600
 _KINDS = tuple(ORDER_KINDS)
@@ -162,7 +164,7 @@ class OnAir:
         if self._running.done():
             await self._running
         await self.until("worker ready", lambda: all(
-            player._keeper.audio is not None for player in self.box.players.values()
+            player.armed for player in self.box.players.values()
         ), 20)  # fmt: skip
         self.box.station.set_schedule(self._timetable(), self._version, "", self.began)
 
@@ -287,6 +289,13 @@ line_sense = {{ kind = "simulated", options = {options} }}
         )
         return BulletinPart(language=language, title=title, media=ref)
 
+    async def lost_recording(self, hertz: int, seconds: float, text: str = "") -> BulletinPart:
+        """A language version whose recording has not come yet; `recording` of the same brings it."""
+        part = await self.recording(hertz, seconds)
+        assert part.media is not None
+        await self.box.media.delete(part.media.sha256)
+        return part.model_copy(update={"text": text})
+
     async def messages(self, hertz: int, seconds: float) -> None:
         """Let the stored message of every event be a pitch."""
         media = await self.tone(hertz, seconds)
@@ -295,14 +304,20 @@ line_sense = {{ kind = "simulated", options = {options} }}
     async def cancel(self, order_id: str, *, by: Authority = COMMUNE, **fields: Any) -> str:
         return await self.give(Cancel(**self.order(by), cancels=order_id, **fields), by)
 
-    async def bulletin(self, *, by: Authority = COMMUNE, **fields: Any) -> str:
-        """Order a priority bulletin that is spoken."""
-        given = {"level": by.level, "parts": (BulletinPart(title="Tin ưu tiên", text="Họp thôn tối nay."),)}
+    async def bulletin(self, bulletin_class: str = "priority", **fields: Any) -> str:
+        """Order a bulletin that is spoken."""
+        by = COMMUNE
+        given: dict[str, Any] = {
+            "level": by.level,
+            "parts": (BulletinPart(title="Tin ưu tiên", text="Họp thôn tối nay."),),
+        }
+        given["class"] = bulletin_class
         return await self.give(Bulletin.model_validate(self.order(by) | given | fields), by)
 
-    async def grant(self, *, by: Authority = COMMUNE, **fields: Any) -> str:
-        given = {"speaker": "Chủ tịch xã", "level": by.level}
-        return await self.give(Grant(**self.order(by), **(given | fields)), by)
+    async def grant_of(self, carried: dict[str, Any], **fields: Any) -> str:
+        """Order a live session of these times and id."""
+        given = {"speaker": "Chủ tịch xã", "level": "commune"}
+        return await self.give(Grant.model_validate(carried | given | fields))
 
     async def job(self, action: str, minutes: float = 5, **arguments: Any) -> str:
         return await self.give(
@@ -435,6 +450,11 @@ line_sense = {{ kind = "simulated", options = {options} }}
                     return dict(one)
             assert asyncio.get_running_loop().time() < deadline, f"no job is {states}"
             await asyncio.sleep(0.05)
+
+    @property
+    def player(self) -> ZonePlayer:
+        """The main zone."""
+        return self.box.players[MAIN]
 
     @property
     def issues(self) -> set[str]:

@@ -38,7 +38,7 @@ class Station:
         self.folder = rig.folder
         self._listen = f"127.0.0.1:{free_port()}"
         self._broker_listen = f"127.0.0.1:{free_port()}"
-        self.api: Api = start_server(rig, self._listen, self._broker_listen)
+        self.api: Api = start_server(rig, self._listen, self._broker_listen, messages=False)
         self.boxes: dict[str, str] = {}
         self._tones: list[str] = []
 
@@ -70,7 +70,7 @@ class Station:
 
     def start_server(self) -> None:
         """Start the server again on the same ports."""
-        self.api = start_server(self.rig, self._listen, self._broker_listen)
+        self.api = start_server(self.rig, self._listen, self._broker_listen, messages=False)
 
     def kill(self, program: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Signal a program and wait for its end; returns its exit status."""

@@ -126,6 +126,7 @@ def test_topics_and_paths_on_the_protocol_page_are_those_of_the_code() -> None:
         f"{device_api.DOCUMENTS}<order id>",
         f"{device_api.SCHEDULES}<sha256>",
         f"{device_api.MEDIA}<sha256>",
+        f"{device_api.LIVE}<grant id>",
     ):
         assert f" {path}`" in PROTOCOL
 

@@ -209,7 +209,11 @@ document.addEventListener("click", async (event) => {
   const output = item.querySelector("output");
   const action = button.dataset.action;
   const asked = { request_id: request_id(), action, arguments: {} };
-  if (action === "set_volume") asked.arguments.percent = Number(item.querySelector('[name="volume"]').value);
+  if (action === "set_volume") {
+    const volume = item.querySelector('[name="volume"]');
+    if (volume.value === "" || !volume.reportValidity()) { volume.focus(); return; }
+    asked.arguments.percent = Number(volume.value);
+  }
   if (action === "pause") asked.arguments.minutes = 10;
   let job = null;
   const sent = await guarded(output, item.querySelectorAll("button"), async () => {
