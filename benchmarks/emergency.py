@@ -17,7 +17,22 @@ from pathlib import Path
 
 from agent.wire.orders import BulletinPart
 from benchmarks.entry import Entry, lower, percentile
-from benchmarks.rig import LOUD, MS, SOFT, S, Say, hertz, index, last_above, main, now, onset, run
+from benchmarks.rig import (
+    LOUD,
+    MS,
+    SOFT,
+    S,
+    Say,
+    hertz,
+    index,
+    last_above,
+    main,
+    note,
+    now,
+    onset,
+    run,
+    spread,
+)
 from tests.support.onair import RATE, OnAir, on_air, sleep_until, soon
 from tools.listen import AUDIBLE, Recording
 
@@ -63,15 +78,13 @@ async def _measure(folder: Path, say: Say) -> list[Entry]:
     preempt_ms = [busy - (one.decided - one.asked) / MS for busy, one in zip(busy_ms, over, strict=True)]
     errors_ms = _resume_errors_ms(heard, over)
     all_ms = calm_ms + busy_ms
-    say(
-        f"emergencies heard after: at rest p50 {percentile(calm_ms, 0.5):.0f} worst {max(calm_ms):.0f} ms; "
-        f"over a programme p50 {percentile(busy_ms, 0.5):.0f} worst {max(busy_ms):.0f} ms"
+    note(f"emergency heard, ms after it was signed and put into the inbox, at rest: {spread(calm_ms)}")
+    note(f"the same over a programme: {spread(busy_ms)}")
+    note(f"the same, ms after the plan had the stored order and woke the zone: {spread(preempt_ms)}")
+    note(
+        "programme goes on, ms from its last audible position before the emergency to its first after it: "
+        f"{spread(errors_ms)}"
     )
-    say(
-        "preempt_to_first_sound is from the moment when the plan has the judged and stored order and wakes the "
-        f"zone to its first sample over a programme: p50 {percentile(preempt_ms, 0.5):.0f} ms"
-    )
-    say(f"resume position: {len(errors_ms)} cuts, p50 {percentile(errors_ms, 0.5):.1f} ms")
     name = "emergency_request_to_first_sound_ms"
     p99 = percentile(all_ms, 0.99)
     return [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.model.bulletin import ZoneId
 from benchmarks.entry import Entry, lower, percentile
-from benchmarks.rig import S, Say, main, now, run
+from benchmarks.rig import S, Say, main, note, now, run
 from tests.support.onair import RATE, OnAir, on_air, sleep_until, soon, tone
 
 TIMES = 10
@@ -37,19 +37,18 @@ async def _measure(folder: Path, say: Say) -> list[Entry]:
             quiet = group.create_task(_silent_files(silent))
         pauses_ms, cuts_s = hung.result()
     silences_s = quiet.result()
-    say(f"line cut, told after p50 {percentile(cuts_s, 0.5):.2f} s; {_list(cuts_s)}")
-    say(f"silent file, told after p50 {percentile(silences_s, 0.5):.2f} s; {_list(silences_s)}")
-    say(f"hung decoder, silent for p50 {percentile(pauses_ms, 0.5):.0f} ms; {_list(pauses_ms)}")
+    for what, values in (
+        ("line cut, seconds until told", cuts_s),
+        ("silent file, seconds until told", silences_s),
+        ("hung decoder, ms without sound", pauses_ms),
+    ):
+        note(f"{what}: {' '.join(f'{value:.4g}' for value in values)}")
     told_s = percentile(cuts_s + silences_s, 0.99)
     return [
         lower("worker_hang_to_sound_ms_p99", percentile(pauses_ms, 0.99), "ms", "limit", 2000),
         lower("silent_output_detect_s_p99", told_s, "s", "limit", 4),
         lower("silent_output_detect_s_p99_vs_en60849", told_s, "s", "EN 60849", EN_60849_S),
     ]
-
-
-def _list(values: list[float]) -> str:
-    return " ".join(f"{value:.4g}" for value in values)
 
 
 async def _broken(box: OnAir, say: Say) -> tuple[list[float], list[float]]:
@@ -110,7 +109,8 @@ async def _silent_files(box: OnAir) -> list[float]:
 
 
 async def _told(box: OnAir, number: str) -> datetime:
-    return await box.until(number, lambda: now() if number in box.issues else None, 10)
+    await box.until(number, lambda: number in box.issues, 10)
+    return now()
 
 
 if __name__ == "__main__":

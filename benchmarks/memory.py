@@ -11,7 +11,6 @@ import asyncio
 import gc
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,7 @@ from agent.model.schedule import Programme, Recurrence, Schedule
 from agent.model.timetable import Timetable
 from agent.store.store import Store
 from benchmarks.entry import Entry, lower, percentile
-from benchmarks.rig import S, Say, main, now, onset, run
+from benchmarks.rig import S, Say, main, note, now, onset, run
 from tests.support.onair import OnAir, on_air, soon
 from tools.listen import memory_mb
 from tools.rig import BIN
@@ -52,9 +51,9 @@ async def _slope(folder: Path, say: Say) -> list[Entry]:
         weighed = await _weigh(box, say)
     points = [(airing, kb) for airing, kb in weighed if airing >= WARM_UP]
     slope = _least_squares(points)
-    say(
-        f"{weighed[-1][0]} airings: {weighed[0][1]:.0f} kB before, {points[0][1]:.0f} kB after {points[0][0]}, "
-        f"{points[-1][1]:.0f} kB at the end"
+    note(
+        "memory in kB by airings: "
+        + ", ".join(f"{airing}: {kb:.0f}" for airing, kb in weighed[:: len(weighed) // 8])
     )
     return [lower("rss_slope_kb_per_airing", max(0.0, slope), "kB", "limit", 5)]
 
@@ -111,7 +110,7 @@ async def _cold_starts(folder: Path, say: Say) -> list[Entry]:
     for n in range(COLD_STARTS):
         say(f"cold start {n + 1}/{COLD_STARTS}")
         took_s.append(await _cold_start(folder / f"cold-{n}"))
-    say("cold start to first sound: " + " ".join(f"{one:.2f}" for one in took_s) + " s")
+    note("cold start to first sound: " + " ".join(f"{one:.2f}" for one in took_s) + " s")
     return [lower("cold_start_to_armed_s", percentile(took_s, 0.5), "s", "EN 60849, 4.1 c", EN_60849_S)]
 
 
@@ -147,4 +146,4 @@ async def _cold_start(folder: Path) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main(measure))
+    main(measure)

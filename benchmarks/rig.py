@@ -8,12 +8,12 @@ import json
 import logging
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from benchmarks.entry import Entry
+from benchmarks.entry import Entry, percentile
 from tests.support.onair import OnAir
 from tools.listen import AUDIBLE, Recording
 
@@ -67,6 +67,16 @@ def main(measure: Callable[[Say], list[Entry]]) -> None:
     """Run one group by itself and print its entries."""
     for entry in measure(lambda text: print(text, file=sys.stderr, flush=True)):
         print(json.dumps(entry))
+
+
+def note(text: str) -> None:
+    """Print what the table does not say: what was done, and how the values lie."""
+    clear = "\r\033[K" if sys.stderr.isatty() else ""
+    print(f"{clear}  {text}", file=sys.stderr, flush=True)
+
+
+def spread(values: Sequence[float]) -> str:
+    return f"p50 {percentile(values, 0.5):.3g}, worst {max(values):.3g} of {len(values)}"
 
 
 def now() -> datetime:

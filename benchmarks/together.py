@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks.entry import Entry, lower, percentile
-from benchmarks.rig import MS, CrystalBox, S, Say, main, onset, run
+from benchmarks.rig import MS, CrystalBox, S, Say, main, note, onset, run, spread
 from tests.support.onair import RATE, OnAir, sleep_until, soon, tone
 from tools.listen import Recording
 
@@ -31,9 +31,9 @@ def measure(say: Say) -> list[Entry]:
 
 async def _measure(folder: Path, say: Say) -> list[Entry]:
     ppm = REAL_PPM * FASTER
-    say(
+    note(
         f"two boxes with crystals wrong by +{ppm} and -{ppm} ppm play for {LONG_S} s, in place of "
-        f"{REAL_PPM} ppm and 30 min: {2 * REAL_PPM * 1.8:.0f} ms apart if nobody corrected it"
+        f"{REAL_PPM} ppm and 30 min: {2 * REAL_PPM * 1.8:.0f} ms apart at the end if nobody corrected it"
     )
     boxes = [CrystalBox(folder / "fast", ppm), CrystalBox(folder / "slow", -ppm)]
     async with AsyncExitStack() as stack:
@@ -56,10 +56,8 @@ async def _measure(folder: Path, say: Say) -> list[Entry]:
     beeps = [long_start + n * EVERY_S * S for n in range(1, round(LONG_S / EVERY_S))]
     going_on = [_apart_ms(one, other, moment) for moment in beeps]
     last = going_on[-20:]
-    say(
-        f"apart at {len(at_start)} starts: p50 {percentile(at_start, 0.5):.2f}, "
-        f"worst {max(at_start):.2f} ms; over the long airing: worst {max(going_on):.2f} ms, in its last 10 s {max(last):.2f} ms"
-    )
+    note(f"ms apart at the start: {spread(at_start)}")
+    note(f"ms apart at tones all along the long airing: {spread(going_on)}; of the last 10 s: {spread(last)}")
     return [
         lower("two_box_start_skew_ms_p99", percentile(at_start, 0.99), "ms", "limit", 20),
         lower("two_box_skew_ms_p99", percentile(last, 0.99), "ms", "limit", 20),

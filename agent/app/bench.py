@@ -61,7 +61,8 @@ class BoxBench:
 
     async def sample(self, zone: str) -> Sample:
         player = self._players[ZoneId(zone)]
-        view, meter = player.view, player.amplifier.latest
+        meter = await player.amplifier.measure()
+        view = player.view
         line, microphone = player.sense("line"), player.sense("microphone")
         return Sample(
             output_rms_dbfs=view.output_rms_dbfs,

@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 HANDS_KEY = "hands"
 """State key of what people set: volume, safety stops, the order of priority items."""
 
+REMOTE = "order:"
+"""How the author of a verb begins if it came by a signed order."""
+
 _HORIZON = timedelta(days=7)
 _REBOOT_LIMIT_S = 10.0
 
@@ -50,6 +53,7 @@ class BoxControls:
         self._clock = clock
         self._tell = tell
         self._local_order: tuple[str, ...] | None = None
+        self._stopped_at_the_horn: set[ZoneId] = set()
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -73,6 +77,7 @@ class BoxControls:
             if isinstance(safety, dict) and isinstance(seconds := safety.get(zone), int | float):
                 # How long the box was off is not believed: somebody may still stand at the horn.
                 self._station.safety_stop((zone,), float(seconds))
+                self._stopped_at_the_horn.add(zone)
         listed = kept.get("priority_order")
         if isinstance(listed, list):
             self._local_order = tuple(str(one) for one in listed)
@@ -107,6 +112,8 @@ class BoxControls:
         """Silence first, then everything else."""
         chosen = tuple(self._zone(zone) for zone in zones) or self._station.zones
         self._station.safety_stop(chosen, minutes * 60)
+        if not by.startswith(REMOTE):
+            self._stopped_at_the_horn.update(chosen)
         async with asyncio.TaskGroup() as group:
             for zone in chosen:
                 group.create_task(self._players[zone].amplifier.cut(), name=f"cut {zone}")
@@ -117,6 +124,10 @@ class BoxControls:
 
     async def safety_release(self, zones: tuple[str, ...], by: str) -> None:
         chosen = tuple(self._zone(zone) for zone in zones) or self._station.zones
+        at_work = {zone for zone in self._stopped_at_the_horn if self._station.safety_left_s(zone) > 0}
+        if by.startswith(REMOTE) and at_work & set(chosen):
+            raise ControlRefusedError("safety_local", "somebody at the horn set it")
+        self._stopped_at_the_horn.difference_update(chosen)
         self._station.safety_release(chosen)
         for zone in chosen:
             self._tell(EventType.SAFETY_RELEASED, zone, by, "")
@@ -160,8 +171,6 @@ class BoxControls:
         self._tell(EventType.CONTROL, zone, by, "amplifier is tried again")
 
     async def reboot(self, by: str) -> None:
-        if self._orders.emergency:
-            raise ControlRefusedError("emergency_on_air", "an emergency stands")
         self._tell(EventType.CONTROL, "", by, "reboot")
         try:
             async with asyncio.timeout(_REBOOT_LIMIT_S):

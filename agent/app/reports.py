@@ -174,6 +174,7 @@ def _zone(zone: ZoneId, player: ZonePlayer, station: Station) -> ZoneHealth:
     return ZoneHealth(
         zone=zone,
         on_air=view.on_air.id[:100] if view.on_air else None,
+        title=view.on_air.programme.title if view.on_air else None,
         sounding=view.sounding,
         output_rms_dbfs=view.output_rms_dbfs,
         line_active=view.line_active,

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from agent.field.controls import Busy, ClockReading
 from agent.field.findings import Finding, Limits, Measure, Outcome, SelfTestKind, Window
+from agent.model import supply
 from agent.model.bulletin import ClockTrust
 from agent.model.issue import Fault
 from agent.model.report import AsRun, CutReason, MissedReason, Verdict
@@ -21,7 +22,6 @@ OPEN_RATIO, SHORT_RATIO = 0.4, 1.7
 
 IDLE_TOLERANCE = 0.3
 _AMPS_GRAIN = 0.05
-_SINE_RMS_DB = 3.01
 MICROPHONE_RISE_DB = 6.0
 CLOCK_ERROR_MS = 100.0
 RTC_OFF = timedelta(seconds=3)
@@ -126,8 +126,10 @@ class Judge:
 
     def line(self, record: AsRun, before: Window, during: Window) -> Finding:
         """A tone: does the line carry it, and does it draw what horns draw?"""
-        rise = None if before.amps is None or during.amps is None else during.amps - before.amps
-        drive = None if during.output_dbfs is None else 10 ** ((during.output_dbfs + _SINE_RMS_DB) / 10)
+        # The idle current that was learnt is worth more than one reading with the amplifier perhaps off.
+        idle = before.amps if self.limits.idle_amps is None else self.limits.idle_amps
+        rise = None if idle is None or during.amps is None else during.amps - idle
+        drive = None if during.output_dbfs is None else supply.drive(during.output_dbfs)
         measures = _present(
             ("output", during.output_dbfs, "dBFS"),
             ("line_before", None if before.line_share is None else before.line_share > 0, ""),
@@ -136,7 +138,7 @@ class Judge:
             ("amps_before", before.amps, "A"),
             ("amps_during", during.amps, "A"),
             ("volts", during.volts, "V"),
-            ("full_amps", _full_amps(before.amps, rise, drive), "A"),
+            ("full_amps", _full_amps(idle, rise, drive), "A"),
         )
         broken = self._not_played(record, measures)
         if broken is not None:

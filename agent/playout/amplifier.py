@@ -212,6 +212,10 @@ class AmplifierSwitch:
                 for runner in self._runners:
                     await runner.quiet()
 
+    async def measure(self) -> MeterReading | None:
+        """A fresh reading of the meter, within two seconds; None without one, or if it does not answer."""
+        return await self._meter.fresh() if self._meter is not None else None
+
     def reset_latch(self) -> None:
         """A human has looked: forget all faults, and return to the main amplifier."""
         self._bank = Bank()

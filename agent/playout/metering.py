@@ -18,6 +18,7 @@ from drivers.api import DriverError, Meter, MeterReading
 
 logger = logging.getLogger(__name__)
 
+FRESH_LIMIT_S = 2.0
 READ_LIMIT_S = 1.0
 OPEN_LIMIT_S = 10.0
 POWERED_EVERY_S = 1.0
@@ -86,6 +87,7 @@ class Metering:
         self._levels: deque[tuple[int, float]] = deque(maxlen=_LEVELS_MAX)
         self._watch = Watch()
         self._changed = asyncio.Event()
+        self._arrived = asyncio.Event()
         self._told: set[Kind] = set()
         self._drew: tuple[int, bool] | None = None
         self._lost = False
@@ -101,6 +103,18 @@ class Metering:
     def wake(self) -> None:
         """The amplifier was switched: look now."""
         self._changed.set()
+
+    async def fresh(self, limit_s: float = FRESH_LIMIT_S) -> MeterReading | None:
+        """A reading that began after this call; None if the meter does not answer in time."""
+        asked_ns = self._clock.monotonic_ns()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while self.latest is None or self.latest.at_ns < asked_ns:
+                    self._changed.set()
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                return self.latest
+        return None
 
     def forget(self) -> None:
         """A human has looked: judge anew."""
@@ -145,6 +159,7 @@ class Metering:
             logger.info("zone %s: meter is back", self._zone)
         self._lost = False
         self.latest = reading
+        self._arrived.set()
         settled, unmuted = self._load()
         level = None
         if unmuted and settled:
@@ -162,12 +177,12 @@ class Metering:
         self._on_finding()
 
     async def _wait(self) -> None:
-        self._changed.clear()
         powered, unmuted = self._load()
         wait_s = POWERED_EVERY_S if powered else IDLE_EVERY_S
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.05, wait_s - LEVEL_LAG_S) if unmuted else wait_s):
                 await self._changed.wait()
+        self._changed.clear()
 
     def _level_at(self, at_ns: int) -> float | None:
         """Level whose current is the mean of those around the reading; None when none was told."""

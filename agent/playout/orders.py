@@ -47,6 +47,8 @@ MAX_LEAD_ROUNDS = 2
 STEP_TOLERANCE_S = 0.02
 LOOK_EVERY_S = 1.0
 MAX_STANDING = 100
+"""Orders below an emergency that may stand; emergencies have as many places of their own."""
+
 MAX_CANCELS = 1_000
 _STATE = "standing_orders"
 
@@ -242,7 +244,10 @@ class StandingOrders:
     def _stand(self, order: AnyOrder, rung: Rung, minutes: int | None) -> _Stand | None:
         """A new entry; None for an order whose time is over."""
         known = self._progress.get(order.id, {})
-        if known.get("ended") or len(self._stands) >= MAX_STANDING:
+        room = MAX_STANDING if rung < Rung.EMERGENCY else 2 * MAX_STANDING
+        if len(self._stands) >= room:
+            logger.error("order %s is not taken: %d orders stand", order.id, len(self._stands))
+            self._tell("order_refused", order.id, "too_many", f"{len(self._stands)} orders stand")
             return None
         now, now_s, trust = self._clock.now(), self._clock.monotonic(), self._clock.trust
         accepted = _moment(known.get("accepted")) or now

@@ -24,6 +24,7 @@ from agent.model.bulletin import (
     signal_media,
 )
 from agent.model.schedule import Programme, Resume
+from agent.model.text import say
 from agent.wire.orders import Bulletin, BulletinPart, Emergency, Grant
 from agent.wire.schedule import media_of
 
@@ -174,11 +175,11 @@ def _programme(
 
 
 def _signal(name: str, signal: Signal, duration_ms: int) -> Item:
-    return Item(name, name, ItemKind.SIGNAL, signal_media(signal, duration_ms))
+    return Item(name, say(f"item.{name}"), ItemKind.SIGNAL, signal_media(signal, duration_ms))
 
 
 def _chime() -> Item:
-    return Item("chime", "chime", ItemKind.CHIME, signal_media(Signal.TONE, CHIME_MS, gain_db=-6.0))
+    return Item("chime", say("item.chime"), ItemKind.CHIME, signal_media(Signal.TONE, CHIME_MS, gain_db=-6.0))
 
 
 def _speech(name: str, part: BulletinPart, media: Media, author: str = "", approver: str = "") -> Item:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from agent.model import supply
 from agent.model.bulletin import ClockTrust
 from drivers.api import MeterReading
 
@@ -74,7 +75,7 @@ class MeterLimits:
 
     Attributes:
         idle_amps: current with power and without sound, None: currents are not judged.
-        full_amps: current of a sine at 0 dBFS, None: currents under sound are not judged.
+        full_amps: current at 0 dBFS RMS, None: currents under sound are not judged.
         low_volts: lowest supply that is normal, 0: not judged.
         high_volts: highest.
         warm_c: temperature from which it is told.
@@ -92,7 +93,7 @@ class MeterLimits:
         """Current at a level; None where it was not learnt."""
         if self.idle_amps is None or self.full_amps is None:
             return self.idle_amps if rms_dbfs <= QUIET_DBFS else None
-        return self.idle_amps + max(0.0, self.full_amps - self.idle_amps) * 10 ** (rms_dbfs / 20)
+        return supply.expected_amps(self.idle_amps, self.full_amps, rms_dbfs)
 
     def tells(self, rms_dbfs: float) -> bool:
         """Whether this level draws so much that neither resolution nor drift of the idle current matter."""

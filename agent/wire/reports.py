@@ -54,6 +54,7 @@ class ZoneHealth(Document):
 
     zone: Short
     on_air: Short | None = None
+    title: Line | None = None
     sounding: bool = False
     output_rms_dbfs: float | None = None
     line_active: bool | None = None

@@ -172,7 +172,8 @@ async def _require_feed(request: web.Request, gate: Gate) -> None:
 def _bearer(request: web.Request) -> str:
     """The token a request carries, empty if it carries none that could be one."""
     scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and len(token) <= LONGEST_CREDENTIAL else ""
+    usable = scheme.lower() == "bearer" and len(token) <= LONGEST_CREDENTIAL and token.isascii()
+    return token.strip() if usable else ""
 
 
 async def _require_operator(request: web.Request, gate: Gate) -> None:

@@ -1,4 +1,8 @@
-"""Whether an alert's area touches a place; pure. On a plane, which is exact enough within some hundred km."""
+"""Whether an alert's area touches a place; pure.
+
+Polygons are taken as flat, which is exact enough within some hundred kilometres; one across the 180th
+meridian is not understood.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,6 @@ from server.cap.alert import Area, Circle, Point
 
 EARTH_RADIUS_KM = 6371.0
 KM_PER_DEGREE = 111.2
-HALF_TURN, FULL_TURN = 180.0, 360.0
 
 
 def touches(area: Area, place: Point, radius_km: float) -> bool:
@@ -41,8 +44,8 @@ def distance_km(a: Point, b: Point) -> float:
 
 def _flat(point: Point, origin: Point) -> Point:
     """Kilometres east and north of the origin."""
-    east = (point[1] - origin[1] + HALF_TURN) % FULL_TURN - HALF_TURN
-    return east * KM_PER_DEGREE * cos(radians(origin[0])), (point[0] - origin[0]) * KM_PER_DEGREE
+    east, north = point[1] - origin[1], point[0] - origin[0]
+    return east * KM_PER_DEGREE * cos(radians(origin[0])), north * KM_PER_DEGREE
 
 
 def _edge_km(a: Point, b: Point) -> float:

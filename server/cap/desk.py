@@ -19,8 +19,9 @@ from datetime import datetime, timedelta
 from agent.model.text import Language
 from agent.wire.orders import EmergencyEvent
 from server.cap.alert import Alert, Reference, Status
+from server.cap.decision import Decision, Known, Outcome
 from server.cap.document import parse
-from server.cap.filter import Decision, Known, Outcome, judge
+from server.cap.filter import judge
 from server.cap.rules import FilterDraft
 from server.cap.xml import CapError
 from server.clock import utc_now
@@ -101,7 +102,7 @@ class CapDesk:
                 ) from error
             known = await self._database.read(lambda conn: _look_up(conn, alert, feed, now), first=True)
             row = _described(row, alert, known.filter_version)
-            decision = judge(alert, feed, known.rules, known.messages, now)
+            decision = await asyncio.to_thread(judge, alert, feed, known.rules, known.messages, now)
             if decision.draft is not None and known.issued_lately >= MOST_PER_HOUR:
                 refused = RefusedError(Problem.TOO_MANY, retry_after_s=600)
                 raise await self._refuse(replace(row, reason=Problem.TOO_MANY.value), refused)

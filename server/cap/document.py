@@ -6,8 +6,7 @@ Source: OASIS CAP-v1.2-os section 3.4 (XML schema) and the rules of section 3.2 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeVar
@@ -21,7 +20,6 @@ from server.cap.alert import (
     Circle,
     Info,
     MsgType,
-    Pair,
     Point,
     Reference,
     Response,
@@ -29,14 +27,11 @@ from server.cap.alert import (
     Status,
     Urgency,
 )
+from server.cap.schema import ALERT, AREA, INFO, MAX_NAME, NAMESPACE, RESOURCE, Leaf, Node
 from server.cap.xml import LONGEST_NAME, MAX_TEXT, CapError, Element, read_xml
 from server.reasons import BODY
 
-NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
 SIGNATURE = "http://www.w3.org/2000/09/xmldsig#"
-MAX_NAME = 256
-MAX_LINE = 1000
-MAX_TEXT_VALUE = 4000
 LONG = MAX_TEXT
 MAX_REFERENCES = 100
 FURTHEST_OFFSET_H = 14
@@ -44,64 +39,6 @@ FEWEST_POINTS = 4
 EARTH_KM = 20_038.0
 """Half of the equator: no circle is larger."""
 
-ONCE, MAYBE, SOME, ANY = (1, 1), (0, 1), (1, None), (0, None)
-Occurs = tuple[int, int | None]
-_PAIR: Mapping[str, Occurs] = {"valueName": ONCE, "value": ONCE}
-_ALERT: Mapping[str, Occurs] = {
-    "identifier": ONCE,
-    "sender": ONCE,
-    "sent": ONCE,
-    "status": ONCE,
-    "msgType": ONCE,
-    "source": MAYBE,
-    "scope": ONCE,
-    "restriction": MAYBE,
-    "addresses": MAYBE,
-    "code": ANY,
-    "note": MAYBE,
-    "references": MAYBE,
-    "incidents": MAYBE,
-    "info": ANY,
-}
-_INFO: Mapping[str, Occurs] = {
-    "language": MAYBE,
-    "category": SOME,
-    "event": ONCE,
-    "responseType": ANY,
-    "urgency": ONCE,
-    "severity": ONCE,
-    "certainty": ONCE,
-    "audience": MAYBE,
-    "eventCode": ANY,
-    "effective": MAYBE,
-    "onset": MAYBE,
-    "expires": MAYBE,
-    "senderName": MAYBE,
-    "headline": MAYBE,
-    "description": MAYBE,
-    "instruction": MAYBE,
-    "web": MAYBE,
-    "contact": MAYBE,
-    "parameter": ANY,
-    "resource": ANY,
-    "area": ANY,
-}
-_RESOURCE: Mapping[str, Occurs] = {
-    "resourceDesc": ONCE,
-    "mimeType": ONCE,
-    "size": MAYBE,
-    "uri": MAYBE,
-    "derefUri": MAYBE,
-    "digest": MAYBE,
-}
-_AREA: Mapping[str, Occurs] = {
-    "areaDesc": ONCE,
-    "polygon": ANY,
-    "circle": ANY,
-    "geocode": ANY,
-    "altitude": MAYBE,
-    "ceiling": MAYBE,
-}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[-+](\d\d):[0-5]\d", re.ASCII)
 _IDENTIFIER = re.compile(r"[^\s,<&]+")
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
@@ -109,7 +46,6 @@ _DECIMAL = re.compile(r"[-+]?\d{1,6}(\.\d{1,15})?", re.ASCII)
 _SIZE = re.compile(r"\d{1,18}", re.ASCII)
 
 Choice = TypeVar("Choice", bound=StrEnum)
-Read = TypeVar("Read")
 
 
 def parse(data: bytes) -> Alert:
@@ -125,7 +61,7 @@ def parse(data: bytes) -> Alert:
     if (root.namespace, root.name) != (NAMESPACE, "alert"):
         raise CapError(BODY, "cap.not_alert", found=f"{root.name} ({root.namespace[:LONGEST_NAME] or '-'})")
     signed = _take_signatures(root)
-    return _alert(_Node(root, "", _ALERT), signed=signed)
+    return _alert(Node(root, "", ALERT), signed=signed)
 
 
 def _take_signatures(root: Element) -> bool:
@@ -137,87 +73,7 @@ def _take_signatures(root: Element) -> bool:
     return signed
 
 
-@dataclass(frozen=True, slots=True)
-class _Leaf:
-    """A value and where it stands."""
-
-    text: str
-    path: str
-
-
-class _Node:
-    """Children of an element, checked against the schema: known, in order, as often as allowed."""
-
-    def __init__(self, element: Element, path: str, schema: Mapping[str, Occurs]) -> None:
-        self._prefix = f"{path}." if path else ""
-        self._found: dict[str, list[Element]] = {name: [] for name in schema}
-        self._schema = schema
-        if element.attributes:
-            raise CapError(path or BODY, "cap.attribute", name=element.attributes[0])
-        if element.text.strip():
-            raise CapError(path or BODY, "cap.stray_text")
-        order, last = list(schema), 0
-        for child in element.children:
-            where = f"{self._prefix}{child.name}"
-            if child.namespace != NAMESPACE or child.name not in schema:
-                raise CapError(where, "cap.unknown_element")
-            if order.index(child.name) < last:
-                raise CapError(where, "cap.order")
-            last = order.index(child.name)
-            self._found[child.name].append(child)
-        for name, (least, most) in schema.items():
-            if len(self._found[name]) < least:
-                raise CapError(f"{self._prefix}{name}", "cap.missing")
-            if most is not None and len(self._found[name]) > most:
-                raise CapError(f"{self._prefix}{name}", "cap.repeated")
-
-    def path(self, name: str) -> str:
-        """Where a child stands, or would."""
-        return f"{self._prefix}{name}"
-
-    def nodes(self, name: str, schema: Mapping[str, Occurs]) -> Iterator[_Node]:
-        """Children that have children."""
-        for n, child in enumerate(self._found[name]):
-            yield _Node(child, f"{self._prefix}{name}[{n}]", schema)
-
-    def leaves(self, name: str, longest: int = MAX_LINE) -> Iterator[_Leaf]:
-        """Values of one name; those the standard requires are not empty."""
-        least, most = self._schema[name]
-        for n, child in enumerate(self._found[name]):
-            path = f"{self._prefix}{name}" if most == 1 else f"{self._prefix}{name}[{n}]"
-            if child.children:
-                raise CapError(path, "cap.unknown_element")
-            if child.attributes:
-                raise CapError(path, "cap.attribute", name=child.attributes[0])
-            if least and not child.text.strip():
-                raise CapError(path, "cap.missing")
-            if len(child.text) > longest:
-                raise CapError(path, "wrong.long_text", limit=longest)
-            yield _Leaf(child.text, path)
-
-    def text(self, name: str, longest: int = MAX_LINE) -> str:
-        """A value without the spaces around it, empty if it is not there."""
-        return next((one.text.strip() for one in self.leaves(name, longest)), "")
-
-    def one(self, name: str, read: Callable[[_Leaf], Read]) -> Read:
-        """A value that is there, because the schema asks for it."""
-        return next(read(one) for one in self.leaves(name))
-
-    def maybe(self, name: str, read: Callable[[_Leaf], Read]) -> Read | None:
-        return next((read(one) for one in self.leaves(name)), None)
-
-    def all(self, name: str, read: Callable[[_Leaf], Read], longest: int = MAX_LINE) -> tuple[Read, ...]:
-        return tuple(read(one) for one in self.leaves(name, longest))
-
-    def pairs(self, name: str) -> tuple[Pair, ...]:
-        """Children that are a `valueName` and a `value`."""
-        return tuple(
-            (one.text("valueName", MAX_NAME), one.text("value", MAX_TEXT_VALUE))
-            for one in self.nodes(name, _PAIR)
-        )
-
-
-def _alert(node: _Node, *, signed: bool) -> Alert:
+def _alert(node: Node, *, signed: bool) -> Alert:
     scope = node.one("scope", _choice(AlertScope))
     msg_type = node.one("msgType", _choice(MsgType))
     for name, needed in (("restriction", AlertScope.RESTRICTED), ("addresses", AlertScope.PRIVATE)):
@@ -237,7 +93,7 @@ def _alert(node: _Node, *, signed: bool) -> Alert:
         msg_type=msg_type,
         scope=scope,
         references=references,
-        infos=tuple(_info(one) for one in node.nodes("info", _INFO)),
+        infos=tuple(_info(one) for one in node.nodes("info", INFO)),
         signed=signed,
     )
     for n, info in enumerate(alert.infos):
@@ -246,10 +102,10 @@ def _alert(node: _Node, *, signed: bool) -> Alert:
     return alert
 
 
-def _info(node: _Node) -> Info:
+def _info(node: Node) -> Info:
     for name in ("audience", "web", "contact"):
         node.text(name)
-    for resource in node.nodes("resource", _RESOURCE):
+    for resource in node.nodes("resource", RESOURCE):
         _check_resource(resource)
     return Info(
         language=node.maybe("language", _language) or "en-US",
@@ -268,11 +124,11 @@ def _info(node: _Node) -> Info:
         description=node.text("description", LONG),
         instruction=node.text("instruction", LONG),
         parameters=node.pairs("parameter"),
-        areas=tuple(_area(one) for one in node.nodes("area", _AREA)),
+        areas=tuple(_area(one) for one in node.nodes("area", AREA)),
     )
 
 
-def _check_resource(node: _Node) -> None:
+def _check_resource(node: Node) -> None:
     for name in ("resourceDesc", "mimeType", "uri", "digest"):
         node.text(name)
     node.text("derefUri", LONG)
@@ -281,7 +137,7 @@ def _check_resource(node: _Node) -> None:
             raise CapError(size.path, "wrong.whole")
 
 
-def _area(node: _Node) -> Area:
+def _area(node: Node) -> Area:
     heights = [node.maybe(name, _decimal) for name in ("altitude", "ceiling")]
     if heights[0] is None and heights[1] is not None:
         raise CapError(node.path("altitude"), "cap.missing")
@@ -293,8 +149,8 @@ def _area(node: _Node) -> Area:
     )
 
 
-def _choice(kind: type[Choice]) -> Callable[[_Leaf], Choice]:
-    def read(leaf: _Leaf) -> Choice:
+def _choice(kind: type[Choice]) -> Callable[[Leaf], Choice]:
+    def read(leaf: Leaf) -> Choice:
         try:
             return kind(leaf.text)
         except ValueError as error:
@@ -303,13 +159,13 @@ def _choice(kind: type[Choice]) -> Callable[[_Leaf], Choice]:
     return read
 
 
-def _identifier(leaf: _Leaf) -> str:
+def _identifier(leaf: Leaf) -> str:
     if not _IDENTIFIER.fullmatch(leaf.text) or len(leaf.text) > MAX_NAME:
         raise CapError(leaf.path, "cap.identifier", limit=MAX_NAME)
     return leaf.text
 
 
-def _time(leaf: _Leaf) -> datetime:
+def _time(leaf: Leaf) -> datetime:
     return _moment(leaf.text.strip(), leaf.path)
 
 
@@ -323,14 +179,14 @@ def _moment(text: str, path: str) -> datetime:
         raise CapError(path, "cap.time") from error
 
 
-def _language(leaf: _Leaf) -> str:
+def _language(leaf: Leaf) -> str:
     text = leaf.text.strip()
     if text and not _LANGUAGE.fullmatch(text):
         raise CapError(leaf.path, "wrong.language")
     return text
 
 
-def _references(leaf: _Leaf) -> tuple[Reference, ...]:
+def _references(leaf: Leaf) -> tuple[Reference, ...]:
     found: list[Reference] = []
     for one in leaf.text.split():
         parts = one.split(",")
@@ -343,7 +199,7 @@ def _references(leaf: _Leaf) -> tuple[Reference, ...]:
     return tuple(found)
 
 
-def _decimal(leaf: _Leaf) -> float:
+def _decimal(leaf: Leaf) -> float:
     return _number(leaf.text.strip(), leaf.path)
 
 
@@ -363,14 +219,14 @@ def _point(text: str, path: str, flaw: str) -> Point:
     return latitude, longitude
 
 
-def _polygon(leaf: _Leaf) -> tuple[Point, ...]:
+def _polygon(leaf: Leaf) -> tuple[Point, ...]:
     points = tuple(_point(one, leaf.path, "cap.polygon") for one in leaf.text.split())
     if len(points) < FEWEST_POINTS or points[0] != points[-1]:
         raise CapError(leaf.path, "cap.polygon")
     return points
 
 
-def _circle(leaf: _Leaf) -> Circle:
+def _circle(leaf: Leaf) -> Circle:
     parts = leaf.text.split()
     if len(parts) != len(("centre", "radius")):
         raise CapError(leaf.path, "cap.circle")

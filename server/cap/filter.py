@@ -7,15 +7,14 @@ message that the alert names and whose sender may speak through the same feed.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from agent.wire.orders import EmergencyEvent
 from server.cap.alert import (
     Alert,
     AlertScope,
+    Area,
     Certainty,
     Info,
     MsgType,
@@ -26,98 +25,18 @@ from server.cap.alert import (
     Urgency,
 )
 from server.cap.area import touches
+from server.cap.decision import Decision, Known, Outcome, Reason
 from server.cap.rules import EventDraft, FilterDraft
-from server.order_drafts import CancelDraft, EmergencyDraft, PartDraft
+from server.cap.wording import language_of, parts_of
+from server.order_drafts import CancelDraft, EmergencyDraft
 
 TOLERANCE = timedelta(minutes=10)
 """How far a sender's clock may be ahead of ours."""
 
 MAX_AGE = timedelta(days=7)
 MAX_AGE_WITHOUT_END = timedelta(hours=24)
-MAX_TITLE = 300
-MAX_SPOKEN = 3000
-"""Characters of one part: about four minutes of speech."""
-
 MAX_PARTS = 16
-LANGUAGE_LENGTHS = (2, 3)
 _SEVERITY, _URGENCY, _CERTAINTY = list(Severity), list(Urgency), list(Certainty)
-
-
-class Outcome(StrEnum):
-    """What becomes of a document."""
-
-    EMERGENCY = "emergency"
-    UPDATE = "update"
-    CANCEL = "cancel"
-    IGNORED = "ignored"
-    REFUSED = "refused"
-
-
-class Reason(StrEnum):
-    """Why; texts under `console.cap.reason.<code>`."""
-
-    ISSUED = "issued"
-    UPDATED = "updated"
-    CANCELLED = "cancelled"
-    ALL_CLEAR = "all_clear"
-    NO_LONGER = "no_longer"
-    NO_FILTER = "no_filter"
-    DUPLICATE = "duplicate"
-    SUPERSEDED = "superseded"
-    RECEIPT = "receipt"
-    NOT_ACTUAL = "not_actual"
-    NOT_PUBLIC = "not_public"
-    NO_INFO = "no_info"
-    ELSEWHERE = "elsewhere"
-    NO_EVENT = "no_event"
-    TOO_WEAK = "too_weak"
-    NOTHING_TO_END = "nothing_to_end"
-    FEED = "feed"
-    SENDER = "sender"
-    FUTURE = "future"
-    TOO_OLD = "too_old"
-    EXPIRED = "expired"
-    NOT_YET = "not_yet"
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What was done about a message before.
-
-    Attributes:
-        order: batch of the emergency it became, None if it became none.
-        actual: it was no exercise and no test.
-        ended: a later message took it back or took its place, perhaps before it came itself.
-        standing: the emergency still sounds or may sound.
-    """
-
-    order: str | None
-    actual: bool
-    ended: bool
-    standing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do.
-
-    Attributes:
-        field: of the document, where that is the reason.
-        draft: emergency to give.
-        cancels: batches to end.
-        end: how they are ended, None if without a word.
-        order: batch of the emergency that this message became before.
-        ends: messages that hold no longer, whether they came or not.
-    """
-
-    outcome: Outcome
-    reason: Reason
-    field: str = ""
-    draft: EmergencyDraft | None = None
-    cancels: tuple[str, ...] = ()
-    end: CancelDraft | None = None
-    ends: tuple[Reference, ...] = ()
-    order: str | None = None
 
 
 def judge(
@@ -191,8 +110,7 @@ def _act(
     ends, cancels = (named, cancels) if alert.msg_type is MsgType.UPDATE else ((), ())
     chosen = _choose(alert, rules, here, now)
     if isinstance(chosen, Decision):
-        gone = chosen.reason in (Reason.ELSEWHERE, Reason.TOO_WEAK)
-        if gone and cancels:
+        if cancels and _is_gone(alert, rules, here, chosen.reason):
             return Decision(Outcome.CANCEL, Reason.NO_LONGER, chosen.field, cancels=cancels, ends=ends)
         return chosen
     event, infos = chosen
@@ -226,7 +144,7 @@ def _is_clear(info: Info) -> bool:
 
 
 def _cancel(cancels: tuple[str, ...], ends: tuple[Reference, ...], clear: list[Info]) -> Decision:
-    parts = _parts(clear)
+    parts = parts_of(clear)
     if not cancels:  # `ends` is kept, because what it takes back may still come
         return Decision(Outcome.IGNORED, Reason.NOTHING_TO_END, "references", ends=ends)
     end = CancelDraft(all_clear=parts[0]) if parts else None
@@ -261,7 +179,7 @@ def _choose(
     infos: dict[str, Info] = {}
     for its, info in meant:
         if its is event:
-            infos.setdefault(_language(info), info)
+            infos.setdefault(language_of(info), info)
     return event, list(infos.values())[:MAX_PARTS]
 
 
@@ -276,6 +194,34 @@ def _is_here(info: Info, rules: FilterDraft) -> bool:
         not wanted.isdisjoint(area.geocodes)
         or (place is not None and touches(area, (place.latitude, place.longitude), place.radius_km))
         for area in info.areas
+    )
+
+
+def _is_gone(alert: Alert, rules: FilterDraft, here: list[Info], reason: Reason) -> bool:
+    """Whether an update certainly concerns this place no more; in doubt the former emergency goes on."""
+    if reason is Reason.ELSEWHERE:
+        areas = [area for info in alert.infos for area in info.areas]
+        return bool(areas) and all(_can_be_placed(area, rules) for area in areas)
+    return reason is Reason.TOO_WEAK and all(_is_weak(one, rules) for one in here)
+
+
+def _can_be_placed(area: Area, rules: FilterDraft) -> bool:
+    """Whether it says where it is in a way that the filter understands."""
+    schemes = {one.name for one in rules.geocodes}
+    by_code = any(name in schemes for name, _ in area.geocodes)
+    return by_code or (rules.place is not None and bool(area.polygons or area.circles))
+
+
+def _is_weak(info: Info, rules: FilterDraft) -> bool:
+    """Whether something known about it is below the filter."""
+    return (
+        _SEVERITY.index(rules.min_severity)
+        < _SEVERITY.index(info.severity)
+        < _SEVERITY.index(Severity.UNKNOWN)
+        or _URGENCY.index(rules.min_urgency) < _URGENCY.index(info.urgency) < _URGENCY.index(Urgency.UNKNOWN)
+        or _CERTAINTY.index(rules.min_certainty)
+        < _CERTAINTY.index(info.certainty)
+        < _CERTAINTY.index(Certainty.UNKNOWN)
     )
 
 
@@ -312,11 +258,6 @@ def _folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
-def _language(info: Info) -> str:
-    """The language alone: stations speak of `vi`, feeds of `vi-VN`."""
-    return info.language.partition("-")[0].lower()
-
-
 def _draft(rules: FilterDraft, event: EmergencyEvent, infos: list[Info], now: datetime) -> EmergencyDraft:
     audience = rules.audience
     ends = [one.expires for one in infos if one.expires is not None]
@@ -326,7 +267,7 @@ def _draft(rules: FilterDraft, event: EmergencyEvent, infos: list[Info], now: da
     return EmergencyDraft(
         event=event,
         level=rules.level,
-        parts=tuple(_parts(infos)),
+        parts=tuple(parts_of(infos)),
         zones=audience.zones,
         repeats=rules.repeats,
         repeat_every_s=rules.repeat_every_s,
@@ -335,38 +276,6 @@ def _draft(rules: FilterDraft, event: EmergencyEvent, infos: list[Info], now: da
         groups=audience.groups,
         all=not (audience.devices or audience.groups),
     )
-
-
-def _parts(infos: Iterable[Info]) -> list[PartDraft]:
-    """One for each language that boxes can be asked for, Vietnamese first."""
-    found: dict[str, PartDraft] = {}
-    for info in infos:
-        language = _language(info)
-        if len(language) in LANGUAGE_LENGTHS and language not in found:
-            found[language] = PartDraft(language=language, title=_title(info), text=_text(info))
-    return sorted(found.values(), key=lambda one: one.language != "vi")
-
-
-def _title(info: Info) -> str:
-    return " ".join((info.headline or info.event).split())[:MAX_TITLE]
-
-
-def _text(info: Info) -> str:
-    said = "\n".join(one for one in (info.description, info.instruction) if one) or info.headline
-    if len(said) <= MAX_SPOKEN:
-        return said
-    # The instruction is what people have to hear: it is what stays whole.
-    instruction = _cut(info.instruction, MAX_SPOKEN)
-    description = _cut(info.description, MAX_SPOKEN - len(instruction) - 1)
-    return "\n".join(one for one in (description, instruction) if one)
-
-
-def _cut(text: str, longest: int) -> str:
-    if len(text) <= longest:
-        return text
-    kept = text[: max(0, longest)]
-    end = max(kept.rfind(mark) for mark in (". ", ".\n", "! ", "\n"))
-    return kept[: end + 1].rstrip() if end > longest // 2 else kept.rstrip()
 
 
 def _ignored(reason: Reason, field: str = "") -> Decision:

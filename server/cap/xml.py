@@ -5,6 +5,7 @@ Expat checks the well-formedness; what makes XML dangerous is refused before it 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass, field
 from xml.parsers import expat
@@ -18,7 +19,10 @@ MAX_TEXT = 20_000
 """Characters of the text of one element."""
 
 LONGEST_NAME = 60
-XSI = "http://www.w3.org/2001/XMLSchema-instance"
+_XSI = "http://www.w3.org/2001/XMLSchema-instance"
+_HINTS = (f"{_XSI} schemaLocation", f"{_XSI} noNamespaceSchemaLocation")
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 # A handler that raises does not stop expat: it goes on to the end, expanding what a DTD defines.
 _FORBIDDEN = (b"<!DOCTYPE", b"<!ENTITY", b"<!ELEMENT", b"<!ATTLIST", b"<!NOTATION")
@@ -44,7 +48,7 @@ class Element:
 
     Attributes:
         text: of the element itself, NFC, without that of its children.
-        attributes: names without those of XML Schema instances.
+        attributes: names without those that say where a schema is.
     """
 
     namespace: str
@@ -107,7 +111,7 @@ class _Builder:
         if len(self._open) >= MAX_DEPTH:
             raise CapError(BODY, "cap.deep", limit=MAX_DEPTH)
         namespace, _, local = name.rpartition(" ")
-        others = tuple(one[:LONGEST_NAME] for one in attributes if not one.startswith(f"{XSI} "))
+        others = tuple(one[:LONGEST_NAME] for one in attributes if one not in _HINTS)
         element = Element(namespace, local[:LONGEST_NAME], others)
         if self._open:
             self._open[-1][0].children.append(element)
@@ -131,7 +135,7 @@ class _Builder:
 
 def _clean(text: str, name: str) -> str:
     text = unicodedata.normalize("NFC", text)
-    if any(unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\t" for char in text):
+    if _CONTROL.search(text):
         raise CapError(name, "wrong.control")
     if len(text) > MAX_TEXT:
         raise CapError(name, "wrong.long_text", limit=MAX_TEXT)

@@ -154,7 +154,8 @@ def _on_air(words: Words, box: Box, zone: ZoneHealth) -> str:
         else _mark("bad", "✖", words("not_sounding"))
     )
     rung = words.known("rung", zone.rung)
-    what = f"{rung}: {_programme(box, zone.on_air)}" if rung else _programme(box, zone.on_air)
+    title = zone.title or _programme(box, zone.on_air)
+    what = f"{rung}: {title}" if rung else title
     return f"<div>{escape(what)}<br>{sound}{_zone_notes(words, zone)}</div>"
 
 

@@ -182,8 +182,9 @@ async def test_the_token_of_a_feed_opens_that_feed_and_nothing_else(tmp_path: Pa
             ("POST", "/api/v1/cap/kttv/token"),
         ):
             await bench.call(method, path, headers=forwarder, json={}, expect=401)
-        for nobody in ("", "Bearer ", "Bearer wrong", "Basic eDp5"):
+        for nobody in ("", "Bearer ", "Bearer wrong", "Bearer sai-mã", "Basic eDp5"):
             await hand_in(bench, data, expect=401, headers={"Authorization": nobody})
+        await hand_in(bench, data, feed="%ff%fe", expect=401, headers=forwarder)
         assert (await hand_in(bench, data, headers=forwarder))["outcome"] == "emergency"
         assert len(await held(bench, box)) == 1
 

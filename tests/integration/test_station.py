@@ -179,7 +179,8 @@ def test_disk_full_is_named_and_what_is_held_still_plays(paired: Station) -> Non
 def test_corrupted_file_on_disk_is_never_played_and_is_fetched_anew(paired: Station) -> None:
     start = paired.air(14)
     paired.kill("box", signal.SIGTERM)
-    files = [path for path in (paired.folder / "box/data/media").rglob("*") if path.is_file()]
+    stored = (paired.folder / "box/data/media").rglob("*")
+    files = [path for path in stored if path.is_file() and path.name in paired.tones()]
     assert len(files) == 6
     for path in files:
         data = bytearray(path.read_bytes())
@@ -262,3 +263,33 @@ def test_job_from_the_server_sets_the_volume_and_is_reported(paired: Station) ->
         return "succeeded" in states or None
 
     paired.wait("the job's result", 15, look)
+
+
+def test_power_cut_in_an_emergency_does_not_end_it(paired: Station) -> None:
+    order = paired.api.post(
+        "/api/v1/emergencies",
+        {
+            "event": "flood",
+            "all": True,
+            "parts": [{"title": "Lũ", "text": "Lũ đang lên nhanh."}],
+            "repeats": 9,
+        },
+    )
+    on_air = paired.wait("the alarm", 15, lambda: _emergency_on_air(paired))
+    assert on_air
+    paired.kill("box")
+    paired.kill("server")  # and nobody is there to say it again
+    paired.start_box()
+    again = datetime.now(UTC)
+    paired.wait("the alarm again", 20, lambda: _emergency_on_air(paired))
+    time.sleep(2)
+    assert paired.speaker().sounding_ms(again, datetime.now(UTC)) > 500
+    paired.start_server()
+    paired.api.post(f"/api/v1/emergencies/{order['id']}/cancel", {})
+    paired.wait("its end", 20, lambda: not _emergency_on_air(paired) or None)
+
+
+def _emergency_on_air(station: Station) -> bool | None:
+    local = station.local_status()
+    zones = local["zones"] if local else []
+    return any(zone["on_air"] and zone["on_air"]["rung"] == "emergency" for zone in zones) or None

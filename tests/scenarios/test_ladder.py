@@ -170,6 +170,15 @@ async def test_a_person_at_the_commune_decides_the_order_of_priority_items(box: 
     assert pitch(heard, start + 3.5 * S) == pytest.approx(900, abs=25)
 
 
+async def test_the_order_a_person_set_on_the_server_comes_signed(box: OnAir) -> None:
+    start = soon(3)
+    box.programme("cua-xa", start, await box.tone(400, 2), normal=False)
+    box.programme("cua-tinh", start, await box.tone(900, 2), normal=False, level=SourceLevel.PROVINCE)
+    await box.desired(priority_order=("cua-xa", "cua-tinh"))
+    await box.record("cua-tinh")
+    assert pitch(box.heard(), start + S) == pytest.approx(400, abs=25)
+
+
 async def test_fallback_sounds_where_nothing_else_does_and_gives_way(box: OnAir) -> None:
     start = soon(2)
     box.programme("du-phong", start, await box.tone(400, 6), fallback=True, resume=Resume.CLOCK)

@@ -98,7 +98,7 @@ def test_an_amplifier_is_judged_by_fault_pin_supply_heat_and_idle_current(
 
 def expected_amps(share: float) -> float:
     """Supply current when the line draws `share` of what the learnt values say for a tone at -15 dBFS."""
-    return 0.25 + share * 3.75 * 10 ** ((-15.0 + 3.01) / 10)
+    return 0.25 + share * 3.75 * 10 ** (-15.0 / 20)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,9 @@ usual = [Told("live", "relay", LiveState.READY), Told("live", "grant", LiveState
 @st.composite
 def happenings(draw: st.DrawFn) -> list[Told]:
     """A few kinds of events, often: rare combinations are met sooner so."""
-    kinds = draw(st.lists(st.sampled_from(sorted(disturbances)), min_size=1, max_size=4, unique=True))
+    ladder = draw(st.lists(st.sampled_from(["fixed", "priority", "live", "test"]), min_size=1, max_size=2))
+    others = sorted({"cancel", "safety", "pause", "hours", "media", "audio", "trust", "lost"})
+    kinds = ["emergency", *ladder, *draw(st.lists(st.sampled_from(others), min_size=1, max_size=3))]
     found = list(usual)
     for _ in range(draw(st.integers(4, 14))):
         found += [draw(waits), *draw(disturbances[draw(st.sampled_from(kinds))])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -107,6 +108,18 @@ async def test_the_same_message_in_other_bytes_is_the_same_message(tmp_path: Pat
         await office.desk.receive("kttv", office.alert())
         row = await office.desk.receive("kttv", office.alert(office.info(headline="Khác")))
         assert row.reason == "duplicate"
+        assert len(office.orders()) == 1
+
+
+async def test_the_same_alert_by_two_ways_at_once_sounds_once(tmp_path: Path) -> None:
+    ways = [{"name": "kttv", "senders": [SENDER]}, {"name": "tinh", "senders": [SENDER]}]
+    async with an_office(tmp_path, feeds=ways) as office:
+        data = office.alert()
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(office.desk.receive(way, data)) for way in ("kttv", "tinh") * 4]
+        rows = [one.result() for one in asked]
+        assert sorted(one.outcome for one in rows) == ["emergency", *["ignored"] * 7]
+        assert len({one.emergency for one in rows}) == 1
         assert len(office.orders()) == 1
 
 

@@ -6,6 +6,7 @@ import random
 import re
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 
 from agent.model.text import catalogue
 from server.cap.alert import AlertScope, Category, MsgType, Response, Severity, Status, Urgency
-from server.cap.document import NAMESPACE, parse
+from server.cap.document import parse
+from server.cap.schema import NAMESPACE
 from server.cap.xml import MAX_BYTES, CapError
-from tests.unit.server.cap_samples import AROUND, STORM, an_alert, an_area, an_info, at
+from tests.unit.server.cap_samples import AROUND, STORM, an_alert, an_info, at
 
 FLOOD = an_alert()
 ENGLISH = re.compile(r"\b(is|not|must|Remove|Send|Write|Keep)\b")
@@ -73,6 +75,11 @@ def test_a_storm_warning_with_prefix_resource_circle_and_signature_is_read() -> 
 def test_the_language_is_american_english_where_none_is_given_as_the_standard_says() -> None:
     assert parse(without("language")).infos[0].language == "en-US"
     assert parse(swapped("<language>vi-VN</language>", "<language/>")).infos[0].language == "en-US"
+
+
+def test_the_value_of_a_code_may_be_empty_as_real_feeds_have_it() -> None:
+    alert = parse(swapped("<value>LU-03</value>", "<value></value>"))
+    assert alert.infos[0].event_codes == (("KTTV", ""),)
 
 
 def test_references_name_sender_identifier_and_moment() -> None:
@@ -205,7 +212,7 @@ def test_every_required_element_is_missed_by_name(name: str) -> None:
     assert (refused.field, refused.why.key) == (REQUIRED[name], "cap.missing")
 
 
-@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("name", [one for one in REQUIRED if one != "value"])
 def test_a_required_element_is_not_empty(name: str) -> None:
     data = re.sub(rf"<{name}>.*?</{name}>".encode(), f"<{name}> </{name}>".encode(), FLOOD, count=1)
     assert flaw(data).field.startswith(REQUIRED[name])
@@ -286,6 +293,12 @@ def test_what_stands_once_is_refused_twice(name: str) -> None:
         ("</area>", "<altitude>high</altitude></area>", "info[0].area[0].altitude", "cap.number"),
         ("<source>", "<test>x</test><source>", "test", "cap.unknown_element"),
         ("<event>", "<event xml:lang='vi'>", "info[0].event", "cap.attribute"),
+        (
+            "<event>",
+            "<event xmlns:x='http://www.w3.org/2001/XMLSchema-instance' x:nil='true'>",
+            "info[0].event",
+            "cap.attribute",
+        ),
         ("<event>", "<event><b>x</b>", "info[0].event", "cap.unknown_element"),
         ("<category>Met</category>", "", "info[0].category", "cap.missing"),
         ("<info>", "<info>Chú ý", "info[0]", "cap.stray_text"),
@@ -360,16 +373,16 @@ def mutated(random_: random.Random, data: bytes) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.timeout(240)
 def test_twenty_thousand_damaged_documents_are_read_or_refused_and_never_anything_else() -> None:
     random_ = random.Random(20261122)
-    read = 0
+    read, refused = 0, set[bool]()
     for n in range(20_000):
         data = mutated(random_, (FLOOD, STORM)[n % 2])
         try:
             alert = parse(data)
         except CapError as error:
-            assert error.field
-            assert error.why.text("vi")
+            refused.add(bool(error.field and error.why.text("vi")))
             continue
         read += 1
         assert NAMESPACE.encode() in data
@@ -377,6 +390,7 @@ def test_twenty_thousand_damaged_documents_are_read_or_refused_and_never_anythin
         assert alert.sender
         assert alert.sent.tzinfo is UTC
         assert all(one.categories and one.event for one in alert.infos)
+    assert refused == {True}
     # Within texts a changed letter leaves an alert; only a signature could tell.
     assert 0 < read < 14_000
 
@@ -421,8 +435,6 @@ def test_any_text_in_any_element_is_read_or_refused(text: str, name: str) -> Non
 
 
 def test_every_flaw_that_the_parser_names_has_words() -> None:
-    from pathlib import Path
-
     folder = Path(__file__).resolve().parents[3] / "server"
     sources = "".join(
         path.read_text(encoding="utf-8") for path in (*(folder / "cap").glob("*.py"), folder / "api/cap.py")
@@ -434,4 +446,3 @@ def test_every_flaw_that_the_parser_names_has_words() -> None:
         key.removeprefix("console.") for key in catalogue("vi") if re.fullmatch(r"console\.cap\.[a-z_]+", key)
     }
     assert told - keys == set()
-    assert an_area()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +18,14 @@ from agent.model.text import catalogue
 from agent.wire.orders import EmergencyEvent
 from server.cap.alert import Area, Certainty, Circle, Reference, Severity, Status, Urgency
 from server.cap.area import distance_km, touches
+from server.cap.decision import Decision, Known, Outcome, Reason
+from server.cap.desk import MOST_PER_HOUR
 from server.cap.document import parse
-from server.cap.filter import MAX_SPOKEN, Decision, Known, Outcome, Reason, judge
-from server.cap.xml import CapError
+from server.cap.filter import judge
+from server.cap.rules import FilterDraft
+from server.cap.wording import MAX_SPOKEN
+from server.cap.xml import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, CapError
+from server.store.cap import KEPT_DOCUMENTS
 from tests.unit.server.cap_samples import (
     AROUND,
     FAR,
@@ -39,7 +46,7 @@ BATCH = "01JGT4Z5Y6X7W8V9T0S1R2Q3P4"
 OTHER = "01JGT4Z5Y6X7W8V9T0S1R2Q3P5"
 FIRST = parse(an_alert()).reference
 STANDING = {FIRST: Known(BATCH, actual=True, ended=False, standing=True)}
-NEXT = {"identifier": "VN-KTTV-2026-5513", "sent": at(-1), "references": naming()}
+NEXT: dict[str, Any] = {"identifier": "VN-KTTV-2026-5513", "sent": at(-1), "references": naming()}
 
 
 def decided(
@@ -144,7 +151,7 @@ def test_events_are_known_by_code_or_category_and_the_first_that_holds_counts() 
     first = a_filter(events=[{"event": "flood", "texts": ["lũ"]}, {"event": "storm", "categories": ["Met"]}])
     events = [
         one.draft.event if one.draft else one.reason
-        for one in map(lambda r: decided(rules=r), (by_code, by_category, both, first))
+        for one in (decided(rules=rules) for rules in (by_code, by_category, both, first))
     ]
     assert events == [
         EmergencyEvent.DAM_RELEASE,
@@ -213,7 +220,7 @@ def test_without_a_filter_nothing_happens() -> None:
 def test_what_is_not_certain_here_and_now_sounds_nothing(
     data: bytes, expected: tuple[Outcome, Reason], field: str
 ) -> None:
-    decision = decided(data, known=STANDING if FIRST != parse(data).reference else {})
+    decision = decided(data, known=STANDING if parse(data).reference != FIRST else {})
     assert outcome(decision) == expected
     assert decision.field == field
     assert decision.draft is None
@@ -286,7 +293,15 @@ def test_an_update_sent_again_finishes_what_a_power_cut_left() -> None:
     assert (decision.order, decision.cancels) == (OTHER, (BATCH,))
 
 
-@pytest.mark.parametrize("info", [an_info(severity="Minor"), an_info(area=an_area(FAR))])
+@pytest.mark.parametrize(
+    "info",
+    [
+        an_info(severity="Minor"),
+        an_info(severity="Unknown", urgency="Past"),
+        an_info(area=an_area(FAR)),
+        an_info(area=a_code("32102")),
+    ],
+)
 def test_an_update_that_is_no_longer_for_here_ends_the_emergency(info: str) -> None:
     decision = decided(an_alert(info, msg_type="Update", **NEXT), known=STANDING)
     assert outcome(decision) == (Outcome.CANCEL, Reason.NO_LONGER)
@@ -294,7 +309,18 @@ def test_an_update_that_is_no_longer_for_here_ends_the_emergency(info: str) -> N
 
 
 @pytest.mark.parametrize(
-    "info", [an_info(event="Lũ lớn"), an_info(times=f"<effective>{at(60)}</effective>"), " "]
+    "info",
+    [
+        an_info(event="Lũ lớn"),
+        an_info(times=f"<effective>{at(60)}</effective>"),
+        an_info(area=""),
+        an_info(area="<area><areaDesc>Nơi nào đó</areaDesc></area>"),
+        an_info(area=a_code("9", "mã tỉnh")),
+        an_info(severity="Unknown"),
+        an_info(severity="Minor") + an_info(severity="Unknown"),
+        an_info(severity="Minor") + an_info(times=f"<effective>{at(60)}</effective>"),
+        " ",
+    ],
 )
 def test_an_update_we_cannot_use_leaves_the_emergency_in_force(info: str) -> None:
     assert decided(an_alert(info, msg_type="Update", **NEXT), known=STANDING).cancels == ()
@@ -468,6 +494,7 @@ def test_every_reason_has_words_and_every_word_a_reason() -> None:
     tests=st.booleans(),
 )
 def test_an_emergency_follows_only_from_an_alert_that_holds_here_and_now(
+    *,
     status: Status,
     msg_type: str,
     scope: str,
@@ -547,3 +574,14 @@ def test_damaged_documents_never_sound_what_the_whole_one_would_not() -> None:
             continue
         assert decision.draft is None
         assert decision.cancels == ()
+
+
+def test_the_example_in_the_documentation_is_a_filter() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/cap.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```json filter\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    rules = FilterDraft.model_validate_json(example)
+    draft = decided(rules=rules).draft
+    assert draft is not None
+    assert draft.event is EmergencyEvent.FLOOD
+    for limit in (MAX_SPOKEN, MOST_PER_HOUR, KEPT_DOCUMENTS, MAX_BYTES // 1024, MAX_DEPTH, MAX_ELEMENTS):
+        assert re.search(rf"\b{limit}\b", page), limit
