@@ -102,9 +102,15 @@ async def _alarm(box: OnAir, part: BulletinPart, sound_s: float) -> Alarm:
     asked = now()
     order = await box.emergency(parts=(part,))
     station = box.box.station
-    async with asyncio.timeout(10):
-        while not any(one.airing.order_id == order for one in station.orders()):
-            await station.changed.changed()
+    try:
+        async with asyncio.timeout(10):
+            while not any(one.airing.order_id == order for one in station.orders()):
+                await station.changed.changed()
+    except TimeoutError as error:
+        refused = await box.events("order_refused")
+        raise RuntimeError(
+            f"emergency {order} did not reach the plan; refused: {refused}, issues: {box.issues}"
+        ) from error
     decided = now()
     await box.sounding(part.title)
     await asyncio.sleep(sound_s)

@@ -18,8 +18,8 @@ from benchmarks.rig import S, Say, main, note, now, run
 from tests.support.onair import RATE, OnAir, on_air, sleep_until, soon, tone
 
 TIMES = 10
-HANG_EVERY_S = 5.0
-CUT_EVERY_S = 5.5
+HANG_EVERY_S = 4.0
+CUT_EVERY_S = 5.0
 SILENT_S, AUDIBLE_S, SILENT_EVERY_S = 4, 1, 6
 EN_60849_S = 100
 """Within which EN 60849 wants a fault of a critical path to be shown."""

@@ -1,7 +1,9 @@
 """Whether a box grows with every airing, and how soon one that is switched on sounds.
 
 The box that is weighed is this process with the workers of its two zones; airings of 0.3 s follow each
-other in both as fast as they can. One airing in one zone counts as one.
+other in both as fast as they can, and one airing in one zone counts as one. This process drops its garbage
+before each weighing, the workers are left as they are.
+
 The box that is switched on is `loa run`, with an emergency that was waiting in its inbox.
 """
 

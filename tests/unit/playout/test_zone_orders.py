@@ -26,7 +26,7 @@ from agent.model.report import AsRun, CutReason, MissedReason, Verdict
 from agent.model.schedule import Airing, Programme, Recurrence, Resume
 from agent.playout.airing_log import AiringLog, blank_record
 from agent.playout.ladder import Reason, Rung, Standing
-from drivers.api import LiveFeed
+from drivers.api import FeedKind, LiveFeed
 from drivers.api import Signal as Sound
 from tests.unit.playout.test_zone import NOON, ZONE, Bench, only, programme
 
@@ -301,7 +301,7 @@ class Radio:
         self.said: list[tuple[int, int]] = []
 
     def feed(self, live_id: str, zone: str) -> LiveFeed:
-        return LiveFeed(f"/run/{live_id}")
+        return LiveFeed(FeedKind.PIPE, f"/run/{live_id}")
 
     def release(self, live_id: str, zone: str) -> None:
         self.released.append(live_id)
