@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench sim install clean
+.PHONY: help demo test test-browser check format bench sim install clean
 MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
@@ -12,7 +12,7 @@ export FILE TEXT ONCE SOUND IN
 
 help: ## this list
 	@echo "Tiếng Làng: village loudspeakers and boards. Say 'make' and one of:"
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10 | sed 's/^/  /'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14 | sed 's/^/  /'
 
 demo: install ## schedule a bulletin and hear it from a simulated box (FILE=a.mp3 TEXT='Xin chào' SOUND=1 ONCE=1 IN=8)
 	@$(PY) -m tools.demo
@@ -23,6 +23,10 @@ sim: install ## keep a server and a simulated box running, with its console (SOU
 test: check ## everything: check, then real broker, decoder and database, then one demonstration (minutes)
 	@$(PY) -m tools.check --integration
 	@$(MAKE) demo ONCE=1 FILE= TEXT= SOUND= IN=
+
+test-browser: install ## the console's pages in a real Chromium, which is installed if it is missing
+	@command -v chromium >/dev/null || sudo apt-get install -y --no-install-recommends chromium
+	@$(PY) -m tools.check --browser
 
 check: install ## format, lint, types, import rules, unit and contract tests (under a minute)
 	@$(PY) -m tools.check

@@ -89,6 +89,11 @@ class SystemClock:
         return self._floor
 
     @property
+    def at_least(self) -> datetime | None:
+        """Newest moment ever known for certain, from orders or from a clock that was set; None if none is."""
+        return max((one for one in (self._floor, self._seen) if one is not None), default=None)
+
+    @property
     def trust(self) -> ClockTrust:
         if self.monotonic() - self._trust_read_s >= 1.0:
             self._trust = self._read_trust()

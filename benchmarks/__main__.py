@@ -56,7 +56,7 @@ def main() -> int:
 
 def _table(entries: list[Entry]) -> int:
     """Print all figures; returns how many miss their limit."""
-    print(f"{'figure':<50} {'value':>10} {'unit':<14} {'held against':<34} {'ratio':>8}")
+    print(f"{'figure':<52} {'value':>10} {'unit':<14} {'held against':<34} {'ratio':>8}")
     missed = 0
     for entry in entries:
         reference = f"{entry['reference']['name']} {entry['reference']['value']:g}"
@@ -64,7 +64,7 @@ def _table(entries: list[Entry]) -> int:
         missed += over
         mark = "  MISSED" if over else ""
         print(
-            f"{entry['name']:<50} {entry['value']:>10.3f} {entry['unit']:<14} {reference:<34} "
+            f"{entry['name']:<52} {entry['value']:>10.3f} {entry['unit']:<14} {reference:<34} "
             f"{entry['ratio']:>8.3f}{mark}"
         )
     return missed

@@ -2,7 +2,8 @@
 
 The box that is weighed is this process with the workers of its two zones; airings of 0.3 s follow each
 other in both as fast as they can, and one airing in one zone counts as one. This process drops its garbage
-before each weighing, the workers are left as they are.
+before each weighing, the workers are left as they are. Weighed is what belongs to the box alone: its share of
+the pages of programs and libraries moves with whoever else runs Python on the machine.
 
 The box that is switched on is `loa run`, with an emergency that was waiting in its inbox.
 """
@@ -10,6 +11,7 @@ The box that is switched on is `loa run`, with an emergency that was waiting in 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -24,7 +26,7 @@ from agent.store.store import Store
 from benchmarks.entry import Entry, lower, percentile
 from benchmarks.rig import S, Say, main, note, now, onset, run
 from tests.support.onair import OnAir, on_air, soon
-from tools.listen import memory_mb
+from tools.listen import processes
 from tools.rig import BIN
 
 ZONES = ("main", "market")
@@ -54,7 +56,7 @@ async def _slope(folder: Path, say: Say) -> list[Entry]:
     points = [(airing, kb) for airing, kb in weighed if airing >= WARM_UP]
     slope = _least_squares(points)
     note(
-        "memory in kB by airings: "
+        "own memory in kB by airings: "
         + ", ".join(f"{airing}: {kb:.0f}" for airing, kb in weighed[:: len(weighed) // 8])
     )
     return [lower("rss_slope_kb_per_airing", max(0.0, slope), "kB", "limit", 5)]
@@ -78,14 +80,14 @@ def _many(media: Media, first: datetime) -> Schedule:
 
 
 async def _weigh(box: OnAir, say: Say) -> list[tuple[int, float]]:
-    """Memory of the box in kB at every few airings, by how many were finished."""
+    """The box's own memory in kB at every few airings, by how many were finished."""
     found: list[tuple[int, float]] = []
     end = asyncio.get_running_loop().time() + AIRINGS / A_SECOND + 30
     while asyncio.get_running_loop().time() < end:
         done = len(box.box.station.state.finished)
         if not found or done >= found[-1][0] + EVERY:
             gc.collect()
-            found.append((done, memory_mb(os.getpid()) * 1e6 / 1024))
+            found.append((done, _own_kb(os.getpid())))
             say(f"airing {done}/{AIRINGS}")
         if done >= AIRINGS:
             break
@@ -93,6 +95,16 @@ async def _weigh(box: OnAir, say: Say) -> list[tuple[int, float]]:
     if found[-1][0] < ENOUGH:
         raise RuntimeError(f"only {found[-1][0]} airings sounded in time")
     return found
+
+
+def _own_kb(root: int) -> float:
+    """Proportional set size of a process tree without file pages."""
+    total = 0
+    for process in processes(root):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines():
+                total += int(line.split()[1]) if line.startswith(("Pss_Anon:", "Pss_Shmem:")) else 0
+    return total
 
 
 def _least_squares(points: Sequence[tuple[int, float]]) -> float:

@@ -45,7 +45,7 @@ from server.live.grants import OrderGrants
 from server.media.library import Library
 from server.order_book import OrderBook
 from server.orders import Orders
-from server.problems import StartError, StoreFailedError
+from server.problems import RefusedError, StartError, StoreFailedError
 from server.pushing import Pusher
 from server.schedules import Schedules
 from server.secret import write_whole
@@ -58,6 +58,7 @@ from server.store.database import Database
 logger = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 3600.0
+HOUSEKEEPING_AGAIN_S = 60.0
 ADMIT_LIMIT_S = 3.0
 FIRST_CONNECT_LIMIT_S = 10.0
 
@@ -281,9 +282,11 @@ async def _housekeeping(database: Database, rooms: _OrderRooms) -> None:
                 more = await database.write(_tidy, urgent=True)
             await rooms.schedules.renew()
             await rooms.pusher.send_waiting()
-        except StoreFailedError as error:
+        except (RefusedError, StoreFailedError) as error:
             logger.error("housekeeping put off: %s", error)  # noqa: TRY400 - expected, no traceback wanted
-        await asyncio.sleep(HOUSEKEEPING_S)
+            await asyncio.sleep(HOUSEKEEPING_AGAIN_S)
+        else:
+            await asyncio.sleep(HOUSEKEEPING_S)
 
 
 def _tidy(conn: sqlite3.Connection) -> bool:

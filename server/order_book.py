@@ -18,7 +18,9 @@ from server.store.devices import Device
 from server.store.orders import BatchRow, OrderRow
 
 MOST_HELD = 200
-_URGENCY = {"emergency": 0, "cancel": 0, "desired": 1, "grant": 2, "job": 3, "bulletin": 4}
+_URGENCY = {"emergency": 0, "desired": 2, "grant": 3, "job": 4, "bulletin": 5}
+_ALL_CLEAR, _WITHDRAWN = 1, 6
+"""Cancels: that of an emergency silences horns; any other must not push out what is in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +102,19 @@ class OrderBook:
         now = utc_now()
 
         def read(conn: sqlite3.Connection) -> list[Held]:
-            found = [one.document for one in orders.orders_for(conn, device, now)]
+            found = [(_urgency(one), one.document) for one in orders.orders_for(conn, device, now)]
             wanted = content.current_desired(conn, device.id)
             if wanted is not None and wanted.expires > now:
-                found.append(wanted)
+                found.append((_URGENCY[wanted.kind], wanted))
             # Newest first while cutting, because of two hundred jobs the last ones count ...
-            found.sort(key=lambda one: one.id, reverse=True)
-            found.sort(key=lambda one: _URGENCY[one.kind])
+            found.sort(key=lambda one: one[1].id, reverse=True)
+            found.sort(key=lambda one: one[0])
             del found[MOST_HELD:]
             # ... but oldest first to the box, which refuses a number after a higher one.
-            found.sort(key=lambda one: one.seq)
-            found.sort(key=lambda one: _URGENCY[one.kind])
+            found.sort(key=lambda one: (one[0], one[1].seq))
             return [
                 Held(kind=one.kind, id=one.id, issuer=one.issuer, seq=one.seq, url=DOCUMENTS + one.id)
-                for one in found
+                for _, one in found
             ]
 
         return tuple(await self._database.read(read))
@@ -123,11 +124,11 @@ class OrderBook:
         row = await self._database.read(lambda conn: orders.document_for(conn, device, order_id))
         return row.envelope if row is not None else None
 
-    async def live_for(self, device: Device, batch: str) -> bool:
-        """Whether a live session in force, by the id in its address, is for this box."""
-        now = utc_now()
-        found = await self._database.read(lambda conn: orders.orders_for(conn, device, now), first=True)
-        return any(one.batch == batch and one.document.kind == "grant" for one in found)
+
+def _urgency(order: OrderRow) -> int:
+    if order.document.kind == "cancel":
+        return _ALL_CLEAR if order.ends == "emergency" else _WITHDRAWN
+    return _URGENCY[order.document.kind]
 
 
 def answer_row(conn: sqlite3.Connection, batch: str) -> OrderAnswerRow:

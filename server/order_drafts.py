@@ -118,6 +118,16 @@ class GrantDraft(AudienceDraft, LiveInputDraft):
         return self
 
 
+class SourceGrantDraft(GrantDraft):
+    """A live session from somewhere else than this server's own microphone page."""
+
+    @model_validator(mode="after")
+    def _elsewhere(self) -> SourceGrantDraft:
+        if self.source is LiveSource.STREAM and not self.address:
+            raise PydanticCustomError("stream_url", "is no address of this source")
+        return self
+
+
 JobValue = str | int | float | bool
 
 _NUMBERS: dict[str, tuple[float, float]] = {

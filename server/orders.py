@@ -6,22 +6,25 @@ of its first order. Nothing is kept of a request that is refused.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from agent.model.bulletin import LiveSource, SourceLevel
 from agent.wire.device_api import LIVE
 from agent.wire.orders import EmergencyEvent
 from agent.wire.ulid import new_ulid
+from server.batches import Batches, Slice
 from server.clock import utc_now
-from server.issuing import TOLERANCE, Issuer, Outgoing, Target
-from server.order_book import OrderAnswerRow, answer_row
+from server.issuing import TOLERANCE, Issuer
+from server.order_book import OrderAnswerRow
 from server.order_drafts import (
     AskedDraft,
     AudienceDraft,
@@ -32,7 +35,7 @@ from server.order_drafts import (
     JobDraft,
 )
 from server.parts import bulletin_parts, emergency_parts, one_part
-from server.problems import Problem, RefusedError
+from server.problems import Problem, RefusedError, StoreFailedError
 from server.pushing import Pusher
 from server.store import orders
 from server.store.database import Database
@@ -61,6 +64,7 @@ class Orders:
         self._database = database
         self._issuer = issuer
         self._pusher = pusher
+        self._batches = Batches(issuer)
 
     async def emergency(self, draft: EmergencyDraft, author: str) -> OrderAnswerRow:
         """Sound at once.
@@ -165,18 +169,17 @@ class Orders:
         """
         allowed = set(kinds) & set(CANCELLABLE)
 
-        def keep(conn: sqlite3.Connection) -> tuple[OrderAnswerRow, list[Outgoing]]:
+        def begin(conn: sqlite3.Connection) -> Slice:
             meant = orders.find_batch(conn, order_id)
             if meant is None or meant.kind not in allowed:
                 raise RefusedError(Problem.NOT_FOUND)
             if meant.ended_by is not None:
-                return answer_row(conn, meant.ended_by), []
+                return self._batches.go_on(conn, meant.ended_by)
             return self._cancel(conn, meant, draft, author)
 
-        row, outgoing = await self._database.write(keep, first=True)
-        if outgoing or not row.orders:
-            logger.info("%s: cancelled by %s", order_id, author)
-        return await self._sent(row, outgoing)
+        row = await self._keep_and_send(begin, first=True)
+        logger.info("%s: cancelled by %s", order_id, row.batch.author)
+        return row
 
     async def _give(
         self,
@@ -188,122 +191,81 @@ class Orders:
         *,
         send: bool = True,
     ) -> OrderAnswerRow:
-        def keep(conn: sqlite3.Connection) -> tuple[OrderAnswerRow, list[Outgoing]]:
+        def begin(conn: sqlite3.Connection) -> Slice:
             former = _asked_before(conn, kind, draft)
             if former is not None:
-                return answer_row(conn, former.id), []
+                return self._batches.go_on(conn, former.id)
             targets = self._issuer.targets(conn, draft)
-            return self._keep(
-                conn,
+            now = utc_now()
+            batch = new_ulid(now)
+            row = BatchRow(
+                batch,
                 kind,
-                draft,
-                targets=targets if send else [],
-                who=_who(draft, author),
-                expires=expires,
-                say=say,
+                now,
+                expires,
+                _who(draft, author),
+                draft.request_id,
+                _digest(draft),
+                _json(say(conn, batch)),
+                _json({"devices": draft.devices, "groups": draft.groups, "all": draft.all}),
             )
+            return self._batches.begin(conn, row, [one.scope for one in targets] if send else [])
 
-        row, outgoing = await self._database.write(keep, first=kind != "bulletin")
-        if outgoing:
-            logger.info("%s %s: %d orders, given by %s", kind, row.id, len(outgoing), row.batch.author)
-        return await self._sent(row, outgoing)
+        row = await self._keep_and_send(begin, first=kind != "bulletin")
+        logger.info("%s %s: %d orders, given by %s", kind, row.id, len(row.orders), row.batch.author)
+        return row
 
-    def _keep(
-        self,
-        conn: sqlite3.Connection,
-        kind: str,
-        draft: AudienceDraft,
-        *,
-        targets: Sequence[Target],
-        who: str,
-        expires: datetime,
-        say: Say,
-    ) -> tuple[OrderAnswerRow, list[Outgoing]]:
+    def _cancel(self, conn: sqlite3.Connection, meant: BatchRow, draft: CancelDraft, author: str) -> Slice:
         now = utc_now()
-        ids = [new_ulid(now) for _ in targets] or [new_ulid(now)]
-        batch = ids[0]
-        body = say(conn, batch)
-        for_whom = {"devices": draft.devices, "groups": draft.groups, "all": draft.all}
-        row = BatchRow(
-            batch,
-            kind,
-            now,
-            expires,
-            who,
-            draft.request_id,
-            _digest(draft),
-            _json(body),
-            _json(for_whom),
-        )
-        orders.insert_batch(conn, row)
-        outgoing = [
-            self._issuer.issue(
-                conn,
-                kind,
-                target,
-                order_id=one,
-                batch=batch,
-                author=who,
-                expires=expires,
-                body=body,
-                media=_files(body),
-            )
-            for one, target in zip(ids, targets, strict=bool(targets))
-        ]
-        return answer_row(conn, batch), outgoing
-
-    def _cancel(
-        self, conn: sqlite3.Connection, meant: BatchRow, draft: CancelDraft, author: str
-    ) -> tuple[OrderAnswerRow, list[Outgoing]]:
-        now = utc_now()
-        expires = max(meant.expires, now) + CANCEL_HOLDS
-        ended = orders.orders_of(conn, meant.id)
-        ids = [new_ulid(now) for _ in ended] or [new_ulid(now)]
         said: dict[str, Any] = {}
         if draft.all_clear is not None:
             said["all_clear"] = one_part(conn, EmergencyEvent.ALL_CLEAR, draft.all_clear, "all_clear")
-        who = _who(draft, author)
         row = BatchRow(
-            ids[0],
+            new_ulid(now),
             "cancel",
             now,
-            expires,
-            who,
+            max(meant.expires, now) + CANCEL_HOLDS,
+            _who(draft, author),
             None,  # what is cancelled is cancelled once, whatever the request is called
             _digest(draft),
             _json(said),
             meant.targets,
             meant.id,
         )
-        orders.insert_batch(conn, row)
-        orders.end_batch(conn, meant.id, row.id)
-        outgoing = [
-            self._issuer.issue(
-                conn,
-                "cancel",
-                self._issuer.target_of(conn, one.scope),
-                order_id=order_id,
-                batch=row.id,
-                author=who,
-                expires=expires,
-                body={"cancels": one.document.id, **said},
-                media=_files(said),
-                device=one.document.device,
-            )
-            for order_id, one in zip(ids, ended, strict=bool(ended))
-        ]
-        return answer_row(conn, row.id), outgoing
+        return self._batches.begin(conn, row, [one.scope for one in orders.orders_of(conn, meant.id)])
 
-    async def _sent(self, row: OrderAnswerRow, outgoing: list[Outgoing]) -> OrderAnswerRow:
-        if not outgoing:
-            return row
-        pushed = await self._pusher.send(outgoing)
-        now = utc_now()
+    async def _keep_and_send(
+        self, begin: Callable[[sqlite3.Connection], Slice], *, first: bool
+    ) -> OrderAnswerRow:
+        """Keep slice after slice, and push each while the next one is signed."""
+        one = await self._database.write(begin, first=first)
+        go_on = partial(self._batches.go_on, key=one.batch)
+        pushing: list[asyncio.Task[set[str]]] = []
+        failed: RefusedError | StoreFailedError | None = None
+        async with asyncio.TaskGroup() as group:
+            while True:
+                if one.outgoing:
+                    pushing.append(
+                        group.create_task(self._pusher.send(one.outgoing), name=f"push {one.batch}")
+                    )
+                if one.row is not None:
+                    break
+                try:
+                    one = await self._database.write(go_on, urgent=True, first=first)
+                except (
+                    RefusedError,
+                    StoreFailedError,
+                ) as error:  # what is kept already is pushed all the same
+                    failed = error
+                    break
+        if failed is not None or one.row is None:
+            raise failed or RefusedError(Problem.INTERNAL)
+        pushed, now = {name for task in pushing for name in task.result()}, utc_now()
         return replace(
-            row,
+            one.row,
             orders=tuple(
-                replace(one, document=replace(one.document, pushed=now)) if one.document.id in pushed else one
-                for one in row.orders
+                replace(row, document=replace(row.document, pushed=now)) if row.document.id in pushed else row
+                for row in one.row.orders
             ),
         )
 
@@ -350,9 +312,3 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} in an order")
-
-
-def _files(body: dict[str, Any]) -> list[str]:
-    """Files that an order names."""
-    parts = [*body.get("parts", ()), *([body["all_clear"]] if body.get("all_clear") else [])]
-    return [part["media"]["sha256"] for part in parts if part.get("media")]

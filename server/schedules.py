@@ -21,7 +21,7 @@ from agent.wire.errors import WireError
 from agent.wire.schedule import MAX_SCHEDULE_BYTES, read_schedule
 from server.clock import utc_now
 from server.drafts import DraftItem, ScheduleDraft
-from server.issuing import Issuer, desired_document
+from server.issuing import SIGNED_AT_ONCE, Issuer, desired_document
 from server.problems import Problem, RefusedError
 from server.pushing import Pusher
 from server.reasons import broken_rule, mistake
@@ -34,7 +34,6 @@ from server.store.devices import Device
 logger = logging.getLogger(__name__)
 
 RENEW_BEFORE = timedelta(days=20)
-RENEWED_AT_ONCE = 25
 RENEWED = "server"
 """Author of what the server signs again by itself."""
 
@@ -100,7 +99,7 @@ class Schedules:
     async def publish(
         self, schedule: str, version: int | None, targets: Targets, author: str = ""
     ) -> list[Issued]:
-        """Sign the schedule for each box, keep the orders, push them.
+        """Sign the schedule for each box, keep the orders, push them; in slices, as `renew` does.
 
         Raises:
             RefusedError: no such schedule, or no box is meant.
@@ -108,16 +107,20 @@ class Schedules:
         row = await self.get(schedule, version)
         media = await asyncio.to_thread(_media_of, row)
 
-        def issue(conn: sqlite3.Connection) -> list[DocumentRow]:
+        def issue(names: list[str], conn: sqlite3.Connection) -> list[DocumentRow]:
             state = state_of(conn)
             return [
                 self._issuer.issue_desired(
                     conn, device, state=state, schedule=row, media=media, author=author
                 )
-                for device in _meant(conn, targets)
+                for device in (devices.find_device(conn, name) for name in names)
+                if device is not None
             ]
 
-        documents = await self._database.write(issue)
+        meant = await self._database.read(lambda conn: [one.id for one in _meant(conn, targets)])
+        documents: list[DocumentRow] = []
+        for n in range(0, len(meant), SIGNED_AT_ONCE):
+            documents += await self._database.write(partial(issue, meant[n : n + SIGNED_AT_ONCE]))
         logger.info("schedule %s version %d: signed for %d boxes", row.id, row.version, len(documents))
         pushed = await self._pusher.send([desired_document(one) for one in documents])
         return [Issued(one.device, one, one.id in pushed) for one in documents]
@@ -141,8 +144,8 @@ class Schedules:
         logger.info("orders of %d boxes renewed", len(todo))
         media: dict[str, frozenset[str]] = {}
         done: list[DocumentRow] = []
-        for n in range(0, len(todo), RENEWED_AT_ONCE):
-            some = partial(self._renew_some, todo[n : n + RENEWED_AT_ONCE], soon, media)
+        for n in range(0, len(todo), SIGNED_AT_ONCE):
+            some = partial(self._renew_some, todo[n : n + SIGNED_AT_ONCE], soon, media)
             done += await self._database.write(some, urgent=True)
         await self._pusher.send([desired_document(one) for one in done])
 
@@ -161,11 +164,14 @@ class Schedules:
             if row is not None and row.sha256 not in media:
                 media[row.sha256] = _media_of(row)
             files = media[row.sha256] if row is not None else frozenset()
-            renewed.append(
-                self._issuer.issue_desired(
+            try:
+                document = self._issuer.issue_desired(
                     conn, device, state=state, schedule=row, media=files, author=RENEWED
                 )
-            )
+            except RefusedError as error:  # nothing of it is kept, and the others still get theirs
+                logger.error("box %s: order not renewed: %s", name, error)  # noqa: TRY400 - expected
+                continue
+            renewed.append(document)
         return renewed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
 from agent.model.messages import BuiltIn
@@ -21,18 +22,29 @@ START_AFTER_S = 30.0
 """Speaking and levelling keeps a small machine busy for half a minute; the first orders go before."""
 
 BETWEEN_S = 1.0
+RETRY_AFTER_S = 600.0
 
 
-async def keep_staged(rules: StationRules, library: Library, *, start_after_s: float = START_AFTER_S) -> None:
+async def keep_staged(
+    rules: StationRules,
+    library: Library,
+    *,
+    start_after_s: float = START_AFTER_S,
+    retry_after_s: float = RETRY_AFTER_S,
+) -> None:
     """Record what is missing, at the start and whenever the station's languages change."""
     await asyncio.sleep(start_after_s)
     while True:
         rules.languages_changed.clear()
         try:
             await stage_missing(rules, library)
-        except StoreFailedError as error:
-            logger.error("messages for emergencies not recorded: %s", error)  # noqa: TRY400 - expected
-        await rules.languages_changed.wait()
+        except (RefusedError, StoreFailedError) as error:
+            logger.error("messages for emergencies not recorded yet: %s", error)  # noqa: TRY400 - expected
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(retry_after_s):
+                    await rules.languages_changed.wait()
+        else:
+            await rules.languages_changed.wait()
 
 
 async def stage_missing(rules: StationRules, library: Library, between_s: float = BETWEEN_S) -> None:

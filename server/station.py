@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from agent.wire.base import Text
+from agent.wire.envelope import MAX_ENVELOPE_BYTES
 from agent.wire.orders import EmergencyEvent, HoursWindow, LanguageCode, MediaRef, StagedMessage
 from server.clock import utc_now
 from server.drafts import Draft, MediaKey
@@ -25,6 +27,10 @@ from server.store.settings import Setting
 logger = logging.getLogger(__name__)
 
 HOURS, PRIORITY, MESSAGES, LANGUAGES, STAGED = "hours", "priority_order", "messages", "languages", "staged"
+MOST_MESSAGES = 200
+REST_OF_DESIRED_BYTES = 8 * 1024
+"""What a `desired` says beside the settings of the station: schedule, groups, names, and the signature."""
+
 MOST_MESSAGE_BYTES = 120 * 1024
 """Texts and names of all recordings together: they travel inside each `desired`, which has an end."""
 
@@ -89,7 +95,7 @@ class MessageDraft(Draft):
 class MessagesDraft(Draft):
     """All recordings kept on the boxes."""
 
-    messages: tuple[MessageDraft, ...] = Field(max_length=200)
+    messages: tuple[MessageDraft, ...] = Field(max_length=MOST_MESSAGES)
 
     @field_validator("messages")
     @classmethod
@@ -172,19 +178,25 @@ class StationRules:
         return await self._set(MESSAGES, lambda conn: _resolved(conn, draft), author)
 
     async def add_messages(self, language: str, found: list[StagedMessage], author: str) -> None:
-        """Add recordings for events that have none in a language; done once per language."""
+        """Add recordings for events that have none in a language; done once per language.
+
+        What a `desired` cannot carry any more is left out: boxes speak it themselves.
+        """
 
         def value(conn: sqlite3.Connection) -> list[dict[str, Any]]:
             kept = state_of(conn)
             settings.put_setting(conn, STAGED, [*_value(conn, STAGED), language], author, utc_now())
             fresh = [one for one in found if kept.message(one.event, one.language) is None]
-            return [one.model_dump(mode="json", exclude_none=True) for one in (*kept.messages, *fresh)]
+            fitting = _fitting(kept.messages, fresh)
+            return [one.model_dump(mode="json", exclude_none=True) for one in fitting]
 
         await self._set(MESSAGES, value, author)
 
     async def _set(self, name: str, value: Callable[[sqlite3.Connection], list[Any]], author: str) -> Setting:
         def keep(conn: sqlite3.Connection) -> Setting:
-            return settings.put_setting(conn, name, value(conn), author, utc_now())
+            kept = settings.put_setting(conn, name, value(conn), author, utc_now())
+            _check_size(state_of(conn), name)
+            return kept
 
         kept = await self._database.write(keep)
         logger.info("station: %s version %d set by %s", name, kept.version, author)
@@ -217,6 +229,25 @@ def _media(conn: sqlite3.Connection, key: str, field: str) -> MediaRef:
     if row is None:
         raise RefusedError(Problem.MEDIA_UNKNOWN, field, detail=key)
     return media_ref(row)
+
+
+def _fitting(kept: tuple[StagedMessage, ...], fresh: list[StagedMessage]) -> list[StagedMessage]:
+    messages, size = list(kept), sum(len(one.encode()) for one in kept)
+    for one in fresh:
+        size += len(one.encode())
+        if size > MOST_MESSAGE_BYTES or len(messages) >= MOST_MESSAGES:
+            break
+        messages.append(one)
+    return messages
+
+
+def _check_size(state: StationState, name: str) -> None:
+    """Refuse what no `desired` could carry beside its schedule, before it is kept."""
+    size = sum(len(one.encode()) for one in (*state.hours, *state.messages))
+    size += len(json.dumps([state.priority_order, state.languages], ensure_ascii=False).encode())
+    size += len(state.hours) + len(state.messages)  # commas
+    if (size + REST_OF_DESIRED_BYTES) * 4 // 3 > MAX_ENVELOPE_BYTES:  # base64
+        raise RefusedError(Problem.TOO_LARGE, name, detail=f"{MAX_ENVELOPE_BYTES // 1024} kB")
 
 
 def _unique(names: tuple[str, ...]) -> tuple[str, ...]:

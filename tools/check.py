@@ -71,8 +71,15 @@ THOROUGH: tuple[tuple[Step, ...], ...] = (
             (*PYTEST, "tests/integration", *AGAIN, "-m", "not hardware", "--durations=5"),
             2700,
         ),
+        Step(
+            "scenarios on the simulated box",
+            (*PYTEST, "tests/scenarios", *AGAIN, "-n", "2", "--durations=5"),
+            1800,
+        ),
     ),
 )
+
+BROWSER: tuple[tuple[Step, ...], ...] = ((Step("browser tests", (*PYTEST, "tests/browser", *AGAIN), 900),),)
 
 
 class Report:
@@ -127,7 +134,9 @@ def run(step: Step, report: Report) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--integration", action="store_true", help="the slow part of make test")
-    lanes = THOROUGH if parser.parse_args().integration else FAST
+    parser.add_argument("--browser", action="store_true", help="pages in a real Chromium")
+    asked = parser.parse_args()
+    lanes = THOROUGH if asked.integration else BROWSER if asked.browser else FAST
     report = Report()
     started = time.monotonic()
 

@@ -217,6 +217,8 @@ class Box:
             ),
             wake=self.station.touch,
             is_begun=self.station.is_begun,
+            is_finished=self.station.is_finished,
+            proved=lambda: self.clock.at_least,
             live=lambda: self.feeds.status,
             languages=config.box.languages,
         )
@@ -381,7 +383,13 @@ class Box:
             self.orders,
             self.feeds,
             LiveWatch(self.orders, self.station, self.feeds, self.clock),
-            SafetyWatch(self.station, self.issues, self.clock, self._safety_over),
+            SafetyWatch(
+                self.station,
+                self.issues,
+                self.clock,
+                on_end=self._safety_over,
+                keep=self.controls.keep,
+            ),
             self.jobs,
             WeeklySilentTest(self.players, self._store, self.clock, self.events.put),
             FieldServer(
@@ -455,7 +463,8 @@ class Box:
         return (SafetyButton(driver, self.clock, self.controls, "button"),)
 
     def _safety_over(self, zone: ZoneId) -> None:
-        self.events.put(EventType.SAFETY_RELEASED, zone, "", "its time is over")
+        if not self.controls.was_released(zone):
+            self.events.put(EventType.SAFETY_RELEASED, zone, "", "its time is over")
 
     def _native_source(self) -> NativeSource:
         shelf = SourceShelf(self._store, self.clock)

@@ -53,7 +53,9 @@ class BoxControls:
         self._clock = clock
         self._tell = tell
         self._local_order: tuple[str, ...] | None = None
+        self._signed_order: tuple[str, ...] = ()
         self._stopped_at_the_horn: set[ZoneId] = set()
+        self._released: set[ZoneId] = set()
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -77,29 +79,39 @@ class BoxControls:
             if isinstance(safety, dict) and isinstance(seconds := safety.get(zone), int | float):
                 # How long the box was off is not believed: somebody may still stand at the horn.
                 self._station.safety_stop((zone,), float(seconds))
-                self._stopped_at_the_horn.add(zone)
-        listed = kept.get("priority_order")
+        at_horn = kept.get("at_horn")
+        self._stopped_at_the_horn = {
+            zone for zone in self._station.zones if isinstance(at_horn, list) and zone in at_horn
+        }
+        listed, signed = kept.get("priority_order"), kept.get("signed_order")
         if isinstance(listed, list):
             self._local_order = tuple(str(one) for one in listed)
+            self._signed_order = tuple(str(one) for one in signed) if isinstance(signed, list) else ()
             self._station.set_preference(self._local_order)
 
     def server_order(self, ids: tuple[str, ...]) -> None:
-        """The order that came signed; what somebody at the box set stands until it is set anew there."""
-        self._station.set_preference(ids if self._local_order is None else self._local_order)
+        """The order that came signed; what somebody set at the box since stands until another one comes."""
+        if self._local_order is not None and ids == self._signed_order:
+            self._station.set_preference(self._local_order)
+            return
+        self._local_order, self._signed_order = None, ids
+        self._station.set_preference(ids)
 
-    async def _keep(self) -> None:
+    async def keep(self) -> None:
+        """Write down what people set, and how long each safety stop still lasts."""
         safety: dict[str, Json] = {
             zone: left for zone in self._station.zones if (left := self._station.safety_left_s(zone)) > 0
         }
-        volume: dict[str, Json] = dict(self._station.volume_db.items())
-        listed: Json = list(self._local_order) if self._local_order is not None else None
-        await self._store.put_state(
-            {HANDS_KEY: {"volume_db": volume, "safety": safety, "priority_order": listed}}
-        )
-
-    async def _try_keep(self) -> None:
+        self._stopped_at_the_horn &= {ZoneId(zone) for zone in safety}
+        kept: dict[str, Json] = {
+            "volume_db": dict(self._station.volume_db.items()),
+            "safety": safety,
+            "at_horn": [str(zone) for zone in sorted(self._stopped_at_the_horn)],
+            "priority_order": list(self._local_order) if self._local_order is not None else None,
+            "signed_order": list(self._signed_order),
+        }
         try:
-            await self._keep()
+            await self._store.put_state({HANDS_KEY: kept})
         except StoreError as error:
             logger.warning("not kept over a power cut: %s", error)
 
@@ -119,7 +131,7 @@ class BoxControls:
                 group.create_task(self._players[zone].amplifier.cut(), name=f"cut {zone}")
         for zone in chosen:
             self._tell(EventType.SAFETY_STOPPED, zone, by, f"{minutes} minutes")
-        await self._try_keep()
+        await self.keep()
         return self._clock.now() + timedelta(minutes=minutes)
 
     async def safety_release(self, zones: tuple[str, ...], by: str) -> None:
@@ -128,15 +140,22 @@ class BoxControls:
         if by.startswith(REMOTE) and at_work & set(chosen):
             raise ControlRefusedError("safety_local", "somebody at the horn set it")
         self._stopped_at_the_horn.difference_update(chosen)
+        self._released.update(zone for zone in chosen if self._station.safety_left_s(zone) > 0)
         self._station.safety_release(chosen)
         for zone in chosen:
             self._tell(EventType.SAFETY_RELEASED, zone, by, "")
-        await self._try_keep()
+        await self.keep()
+
+    def was_released(self, zone: ZoneId) -> bool:
+        """Whether somebody released the stop that has just ended; otherwise its time was over."""
+        released = zone in self._released
+        self._released.discard(zone)
+        return released
 
     async def set_volume(self, zone: str, volume_db: float, by: str) -> None:
         self._station.set_volume(self._zone(zone), volume_db)
         self._tell(EventType.CONTROL, zone, by, f"volume {volume_db:+.1f} dB")
-        await self._try_keep()
+        await self.keep()
 
     async def stop(self, zone: str, by: str) -> str:
         player = self._players[self._zone(zone)]
@@ -216,7 +235,7 @@ class BoxControls:
         self._local_order = ids
         self._station.set_preference(ids)
         self._tell(EventType.CONTROL, "", by, f"priority order: {', '.join(ids)[:250]}")
-        await self._try_keep()
+        await self.keep()
 
     def _zone(self, name: str) -> ZoneId:
         zone = ZoneId(name)

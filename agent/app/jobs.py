@@ -16,7 +16,7 @@ from typing import Protocol
 
 from agent.app.job_check import Rejection, Task, check_job
 from agent.clock import Clock
-from agent.errors import AgentError
+from agent.errors import AgentError, StoreError
 from agent.field.controls import ControlRefusedError, Controls
 from agent.model.text import Language, catalogue, say
 from agent.wire.orders import Job, JobAction
@@ -285,7 +285,10 @@ class JobDesk:
     async def _tell_about(self, job_id: str, action: JobAction, state: JobState, result: Result) -> None:
         now = self._clock.now()
         report = JobReport(id=new_ulid(now), at=now, job=job_id, action=action, state=state, result=result)
-        await self._report(report)
+        try:
+            await self._report(report)
+        except StoreError as error:  # a full card must keep no order from being carried out
+            logger.warning("job %s: %s not reported: %s", job_id, state, error)
 
 
 _OUTCOMES = {"failed": JobState.FAILED, "refused": JobState.REJECTED}

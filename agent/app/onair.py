@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import cast
 
@@ -61,10 +61,7 @@ class OrderRecord:
         return cast("dict[str, dict[str, object]]", found) if isinstance(found, dict) else {}
 
     async def save(self, progress: Mapping[str, Mapping[str, object]]) -> None:
-        try:
-            await self._store.put_state({self._KEY: cast("Json", dict(progress))})
-        except StoreError as error:
-            logger.warning("progress of orders not kept: %s", error)
+        await self._store.put_state({self._KEY: cast("Json", dict(progress))})
 
     async def close(self, order_id: str, *, cancelled: bool) -> None:
         await self._store.close_order(order_id, OrderStatus.CANCELLED if cancelled else OrderStatus.ENDED)
@@ -242,21 +239,34 @@ class SafetyButton:
 
 
 class SafetyWatch:
-    """Service: shows an open safety stop as an issue, and tells when it ended by itself."""
+    """Service: shows an open safety stop as an issue, and tells when it ended by itself.
+
+    What is left of it is written down every half minute, so that a power cut prolongs it by no more.
+    """
 
     name = "safety watch"
+    KEEP_EVERY_S = 30.0
 
     def __init__(
-        self, station: Station, issues: Issues, clock: Clock, on_end: Callable[[ZoneId], None]
+        self,
+        station: Station,
+        issues: Issues,
+        clock: Clock,
+        *,
+        on_end: Callable[[ZoneId], None],
+        keep: Callable[[], Awaitable[None]],
     ) -> None:
         self._station = station
         self._issues = issues
         self._clock = clock
         self._on_end = on_end
+        self._keep = keep
 
     async def run(self) -> None:
         stopped: set[ZoneId] = set()
+        kept_s = self._clock.monotonic()
         while True:
+            before = set(stopped)
             for zone in self._station.zones:
                 if self._station.safety_left_s(zone) > 0:
                     self._issues.raise_(Fault.SAFETY_STOPPED, zone)
@@ -266,6 +276,9 @@ class SafetyWatch:
                     self._issues.clear(Fault.SAFETY_STOPPED, zone)
                     self._station.touch()
                     self._on_end(zone)
+            if stopped != before or (stopped and self._clock.monotonic() - kept_s >= self.KEEP_EVERY_S):
+                kept_s = self._clock.monotonic()
+                await self._keep()
             try:
                 async with asyncio.timeout(_LOOK_S):
                     await self._station.changed.changed()

@@ -17,7 +17,7 @@ from agent.content.store import MediaStore
 from agent.errors import AgentError, ContentError, StoreError
 from agent.health.issues import IssueBook
 from agent.latest import Latest
-from agent.model.bulletin import ClockTrust, ZoneId
+from agent.model.bulletin import BulletinClass, ClockTrust, ZoneId
 from agent.model.issue import Fault
 from agent.model.schedule import Airing
 from agent.model.text import Language, say
@@ -279,17 +279,22 @@ class Screens:
     def on_air(self, zone: str, airing: Airing, *, begins: bool) -> None:
         """An airing begins or ends to be heard in a zone."""
         if begins:
-            self._on_air[zone] = airing
+            self._on_air.pop(zone, None)
+            self._on_air[zone] = airing  # the newest last
         elif zone in self._on_air and self._on_air[zone].id == airing.id:
             del self._on_air[zone]
         self._choose()
 
     def _choose(self) -> None:
-        airing = next(iter(self._on_air.values()), None)
+        newest = reversed(self._on_air.values())
+        airing = max(newest, key=lambda one: _BOARD_RANK[one.programme.bulletin_class], default=None)
         if airing is None:
             self._screen.set(Screen(self._idle, (0, 160, 255)))
         else:
             self._screen.set(Screen(airing.programme.title))
+
+
+_BOARD_RANK = {BulletinClass.NORMAL: 0, BulletinClass.PRIORITY: 1, BulletinClass.EMERGENCY: 2}
 
 
 class MediaArrivals:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import ParamSpec, TypeVar
+
+from agent.threads import Workers
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_WORKERS = Workers("media", 3)
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -17,7 +20,7 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
 
     `asyncio.to_thread` leaves at once, and the caller's `finally` would close the file under the thread.
     """
-    doing = asyncio.get_running_loop().run_in_executor(None, partial(work, *args, **kwargs))
+    doing = _WORKERS.start(work, *args, **kwargs)
     try:
         return await asyncio.shield(doing)
     except asyncio.CancelledError:

@@ -6,11 +6,18 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from agent.clock import Clock
-from agent.live.api import LiveLostError, LiveRefusedError, LiveTimes, OpenTuner, Sink
+from agent.live.api import (
+    LiveLostError,
+    LiveRefusedError,
+    LiveTimes,
+    LiveUnavailableError,
+    OpenTuner,
+    Sink,
+)
 from drivers.api import DriverError, Retry, Tuner
 
 logger = logging.getLogger(__name__)
@@ -34,6 +41,46 @@ def place_of(inputs: Mapping[str, str], name: str, tuner_input: str) -> str:
     if len(free) != 1:
         raise LiveRefusedError(f"an input must be named; the box has {', '.join(sorted(inputs)) or 'none'}")
     return free[0]
+
+
+class Claims:
+    """Which zone reads an input that only one can: ALSA opens `hw` and `plughw` once."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[str, str]] = {}
+
+    def claim(self, place: str, live_id: str, zone: str) -> None:
+        """The zone is about to read.
+
+        Raises:
+            LiveUnavailableError: another zone does already.
+        """
+        if not place.startswith(("hw:", "plughw:")):
+            return
+        _, holder = self._held.get(place, ("", zone))
+        if holder != zone:
+            raise LiveUnavailableError(
+                f"live {live_id!r}: zone {holder!r} reads {place} already, and only one zone can; "
+                "make the input a dsnoop device in the configuration"
+            )
+        self._held[place] = (live_id, zone)
+
+    def release(self, live_id: str, zone: str) -> None:
+        """The zone no longer reads."""
+        self._held = {place: held for place, held in self._held.items() if held != (live_id, zone)}
+
+    def keep(self, wanted: Collection[tuple[str, str]]) -> None:
+        """Nobody reads what is not wanted: live ids with their zones."""
+        self._held = {place: held for place, held in self._held.items() if held in wanted}
+
+
+async def silence_tuner(open_tuner: OpenTuner, in_use: asyncio.Lock, limit_s: float) -> None:
+    """Open and close the tuner: its safe state ends what an earlier run that was killed left audible."""
+    try:
+        async with asyncio.timeout(limit_s), in_use, open_tuner():
+            pass
+    except (DriverError, TimeoutError) as error:
+        logger.warning("FM receiver could not be muted at the start: %s", str(error) or "no answer")
 
 
 class InputSource:

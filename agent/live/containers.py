@@ -11,6 +11,12 @@ _MAX_PAGE_S = 10
 _MAX_HELD = 256 * 1024
 """No page, header or frame of these formats is longer; more means that it is something else."""
 
+_MAX_METADATA = 16 * _MAX_HELD
+"""FLAC may have a picture in its header."""
+
+_MAX_BLOCKS = 1000
+"""Parts of a header; no file has as many."""
+
 
 class TsFramer:
     """Whole packets of MPEG-TS; the newest tables of the programme are the header.
@@ -157,6 +163,9 @@ class FlacFramer:
     def __init__(self) -> None:
         self.header = b""
         self._held = bytearray()
+        self._walked = 4
+        self._blocks = 0
+        self._looked = 1
 
     def feed(self, data: bytes) -> list[Piece]:
         """The header once, then frames."""
@@ -165,8 +174,6 @@ class FlacFramer:
         if not self.header:
             end = self._metadata_end()
             if end is None:
-                if len(self._held) > 16 * _MAX_HELD:
-                    raise LiveRefusedError("a FLAC header that does not end")
                 return []
             self.header = bytes(self._held[:end])
             del self._held[:end]
@@ -180,19 +187,25 @@ class FlacFramer:
         return pieces
 
     def _metadata_end(self) -> int | None:
-        at = 4
-        while len(self._held) >= at + 4:
-            last = self._held[at] & 0x80
-            at += 4 + int.from_bytes(self._held[at + 1 : at + 4], "big")
+        """End of the metadata, None until it has come; goes on where it was at the last feed."""
+        while len(self._held) >= self._walked + 4:
+            at = self._walked
+            last = bool(self._held[at] & 0x80)
+            end = at + 4 + int.from_bytes(self._held[at + 1 : at + 4], "big")
+            if end > _MAX_METADATA or self._blocks >= _MAX_BLOCKS:
+                raise LiveRefusedError("a FLAC header that does not end")
             if last:
-                return at if len(self._held) >= at else None
+                return end if len(self._held) >= end else None
+            self._walked, self._blocks = end, self._blocks + 1
         return None
 
     def _last_frame(self) -> int:
-        """Where the newest frame header is: all before it has come whole."""
+        """Where the newest frame header is: all before it has come whole; looks only at what is new."""
         at = len(self._held)
-        while (at := self._held.rfind(b"\xff", 0, at)) > 0:
+        looked, self._looked = self._looked, max(1, at - 3)
+        while (at := self._held.rfind(b"\xff", looked, at)) >= 0:
             if _is_flac_frame(self._held[at : at + 4]):
+                self._looked = max(1, self._looked - at)
                 return at
         return 0
 
@@ -213,6 +226,9 @@ class WavFramer:
         self._held = bytearray()
         self._block = 1
         self._bytes_s = 1
+        self._walked = 12
+        self._chunks = 0
+        self._known = False
 
     def feed(self, data: bytes) -> list[Piece]:
         """The header once, then whole sample frames."""
@@ -234,20 +250,25 @@ class WavFramer:
         return pieces
 
     def _data_start(self) -> int | None:
-        held, at, known = self._held, 12, False
-        while len(held) >= at + 8:
+        """Where the sound begins, None until that has come; goes on where it was at the last feed."""
+        held = self._held
+        while len(held) >= (at := self._walked) + 8:
             name, size = bytes(held[at : at + 4]), int.from_bytes(held[at + 4 : at + 8], "little")
             if name == b"data":
-                if not known:
+                if not self._known:
                     raise LiveRefusedError("a WAV stream without a format")
                 return at + 8
-            if name == b"fmt " and len(held) >= at + 24:
+            if self._chunks >= _MAX_BLOCKS or at + 8 + size > _MAX_HELD:
+                raise LiveRefusedError("a WAV header that does not end")
+            if name == b"fmt ":
+                if len(held) < at + 24:
+                    return None
                 self._bytes_s = int.from_bytes(held[at + 16 : at + 20], "little")
                 self._block = int.from_bytes(held[at + 20 : at + 22], "little")
-                known = True
+                self._known = True
                 if not (0 < self._block <= 64 and 0 < self._bytes_s <= 2_000_000):  # noqa: PLR2004
                     raise LiveRefusedError("a WAV stream whose format cannot be")
-            at += 8 + size + size % 2
+            self._walked, self._chunks = at + 8 + size + size % 2, self._chunks + 1
         return None
 
 

@@ -22,7 +22,7 @@ from agent.live.api import (
     Source,
     WantedLive,
 )
-from agent.live.capture import InputSource, TunerSource, place_of
+from agent.live.capture import Claims, InputSource, TunerSource, place_of, silence_tuner
 from agent.live.multicast import MulticastSource
 from agent.live.pipes import Fan, PipeLimits, clean
 from agent.live.session import Session
@@ -30,7 +30,7 @@ from agent.live.stream import StreamSource
 from agent.live.web import Web
 from agent.model.bulletin import LiveSource
 from agent.model.live import LiveStatus
-from drivers.api import LiveFeed
+from drivers.api import FeedKind, LiveFeed
 
 
 class LiveFeeds:
@@ -76,6 +76,7 @@ class LiveFeeds:
         self._numbers = itertools.count(1)
         self._prepared = False
         self._tuner_in_use = asyncio.Lock()
+        self._claims = Claims()
         self._sessions: dict[str, Session] = {}
         self._tasks: dict[Session, asyncio.Task[None]] = {}
         self._wanted: Latest[tuple[WantedLive, ...]] = Latest(())
@@ -89,6 +90,11 @@ class LiveFeeds:
         self._prepare()
         try:
             async with asyncio.TaskGroup() as group:
+                if self._open_tuner is not None:
+                    limit_s = 2 * self._times.tuner_mute_s
+                    silence = silence_tuner(self._open_tuner, self._tuner_in_use, limit_s)
+                    group.create_task(silence, name="FM receiver")
+                    await asyncio.sleep(0)  # it has the tuner before anybody who wants it
                 async for _ in self._wanted.follow():
                     for session in self._sessions.values():
                         if session not in self._tasks:
@@ -115,6 +121,7 @@ class LiveFeeds:
         for live_id, one in by_id.items():
             if live_id not in self._sessions:
                 self._sessions[live_id] = self._session(one)
+        self._claims.keep({(one.id, zone) for one in by_id.values() for zone in one.zones})
         self._wanted.set(tuple(by_id.values()))
         if before != self._sessions:
             self._tell()
@@ -128,7 +135,8 @@ class LiveFeeds:
         """Make what this zone's worker is to read.
 
         Raises:
-            LiveUnavailableError: not wanted, ended, or not for this zone.
+            LiveUnavailableError: not wanted, ended, not for this zone, or an input that another zone reads
+                and that only one can.
         """
         session = self._sessions.get(live_id)
         if session is None:
@@ -137,10 +145,14 @@ class LiveFeeds:
             self._prepare()
         except OSError as error:
             raise LiveUnavailableError(f"no pipes can be made: {error}") from error
-        return session.feed(zone)
+        feed = session.feed(zone)
+        if feed.kind is FeedKind.CAPTURE:
+            self._claims.claim(feed.place, live_id, zone)
+        return feed
 
     def release(self, live_id: str, zone: str) -> None:
         """The zone no longer reads."""
+        self._claims.release(live_id, zone)
         session = self._sessions.get(live_id)
         if session is not None:
             session.release(zone)

@@ -21,6 +21,9 @@ MAX_SEGMENT_BYTES = 20 * 1024 * 1024
 _AHEAD = 1
 _LEAD_S = 0.5
 _SLICE_S = 0.1
+_TAKE_BYTES = 16 * 1024
+"""So much is given at a time: a segment that is not what it says must not hold up the whole box."""
+
 _EDGE_TARGETS = 3
 _MAX_LOST_SEGMENTS = 3
 _STANDS_STILL_TARGETS = 4
@@ -89,7 +92,9 @@ class HlsStream:
         size = -(-len(data) // slices)
         for index in range(slices):
             await self._until(due_s + seconds * index / slices - _LEAD_S)
-            await sink.take(data[index * size : (index + 1) * size])
+            for begin in range(index * size, min((index + 1) * size, len(data)), _TAKE_BYTES):
+                await sink.take(data[begin : min(begin + _TAKE_BYTES, (index + 1) * size)])
+                await asyncio.sleep(0)
         return due_s + seconds
 
     async def _until(self, at_s: float) -> None:

@@ -73,6 +73,7 @@ class MpegFramer:
         self._skip = 0
         self._garbage = 0
         self._synced = False
+        self._next: dict[bytes, int] = {}
 
     def feed(self, data: bytes) -> list[Piece]:
         """Whole frames so far as one piece.
@@ -83,6 +84,7 @@ class MpegFramer:
         self._held += data
         held, at, sound_s = self._held, 0, 0.0
         frames = bytearray()
+        self._next = {mark: held.find(mark) for mark in (b"\xff", b"ID3")}
         while True:
             if self._skip:
                 step = min(self._skip, len(held) - at)
@@ -108,9 +110,12 @@ class MpegFramer:
         return [Piece(bytes(frames), sound_s)] if frames else []
 
     def _search(self, at: int) -> int:
-        """Where the next header may be."""
+        """Where the next header may be; a feed looks at each byte once, however many marks are false."""
         self._synced = False
-        candidates = [here for mark in (b"\xff", b"ID3") if (here := self._held.find(mark, at + 1)) >= 0]
+        for mark, known in self._next.items():
+            if 0 <= known <= at:
+                self._next[mark] = self._held.find(mark, at + 1)
+        candidates = [here for here in self._next.values() if here >= 0]
         there = min(candidates, default=max(at + 1, len(self._held) - 2))
         self._garbage += there - at
         if self._garbage > MAX_GARBAGE_BYTES:

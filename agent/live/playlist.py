@@ -12,10 +12,11 @@ from agent.live.api import LiveRefusedError
 
 MAX_SEGMENTS = 5000
 _MAX_LINES = 40_000
+_MAX_LINE_CHARACTERS = 4096
 _SUFFICIENT_BITS_S = 48_000
 """Speech and light music through a horn; of what offers at least this, the least data."""
 
-_ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)')
+_ATTRIBUTE = re.compile(r'(?<![A-Z0-9-])([A-Z0-9-]+)=("[^"]*"|[^",]*)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,8 @@ def _lines(text: str) -> list[str]:
     lines = [line.strip() for line in text.lstrip("\ufeff").splitlines()]
     if len(lines) > _MAX_LINES:
         raise LiveRefusedError(f"a playlist of more than {_MAX_LINES} lines")
+    if max(map(len, lines), default=0) > _MAX_LINE_CHARACTERS:
+        raise LiveRefusedError(f"a playlist with a line of more than {_MAX_LINE_CHARACTERS} characters")
     return lines
 
 

@@ -96,18 +96,26 @@ class RtpStream:
         Raises:
             LiveRefusedError: a payload that cannot be played, or not without a description.
         """
+        if _is_control(datagram):
+            return b""
         packet = parse(datagram)
         if packet is None or (
             self._ssrc is not None and (packet.ssrc, packet.kind) != (self._ssrc, self._kind)
         ):
             self.ignored += 1
             return b""
+        self.ignored = 0
         header = b""
         if self._ssrc is None or self._unpack is None:
             self._ssrc, self._kind = packet.ssrc, packet.kind
             header, self._unpack = _unpacking(packet.kind)
         unpack = self._unpack
         return header + b"".join(unpack(one) for one in self._order.push(packet.sequence, packet.payload))
+
+
+def _is_control(datagram: bytes) -> bool:
+    """RTCP, which good senders send now and then to the same port (RFC 5761 section 4)."""
+    return len(datagram) > 1 and datagram[0] >> 6 == 2 and 64 <= datagram[1] & 127 <= 95  # noqa: PLR2004
 
 
 def _unpacking(kind: int) -> tuple[bytes, Callable[[bytes], bytes]]:

@@ -20,7 +20,7 @@ from agent.live.api import (
     Source,
     WantedLive,
 )
-from agent.live.framing import Framing
+from agent.live.inlet import Inlet
 from agent.live.lease import Facts, Next, Terms, Why, decide, wait_s
 from agent.live.pipes import Fan
 from agent.model.issue import Fault
@@ -29,15 +29,7 @@ from drivers.api import FeedKind, LiveFeed
 
 logger = logging.getLogger(__name__)
 
-_RATE_BYTES_S = 400_000
-"""No sound that a box relays needs more; a source that sends faster is read no faster."""
-
-_BURST_BYTES = 1024 * 1024
-_PATIENCE_S = 1.0
 _HEARD_FOR_S = 1.5
-_OGG_BLOCK_BYTES = 8192
-"""libvlc 3 reads Ogg in blocks; measured, 64 kbit/s come out once in a second."""
-_MODEST_BYTES_S = 8000
 _GRANT_BUFFER_MS = 300
 _RELAY_BUFFER_MS = 1000
 _MAX_BUFFER_MS = 5000
@@ -93,7 +85,7 @@ class Session:
         self._was_ready = False
         self._state_s = clock.monotonic()
         self._failures = 0
-        self._inlet = _Inlet(fan, clock)
+        self._inlet = Inlet(fan, clock)
 
     async def run(self) -> None:
         """Keep the source until it has ended for good, or this is cancelled."""
@@ -249,84 +241,3 @@ class Session:
             if other is not fault:
                 self._issues.clear(other, self.wanted.id)
         self._issues.raise_(fault, self.wanted.id, over.detail)
-
-
-class _Inlet:
-    """Takes the bytes of one connection after the other, at a bounded rate.
-
-    Attributes:
-        captures: an input is open, and no bytes are to come.
-        first_s: when the first sound of this connection came; None before.
-        newest_s: the same of the newest.
-        sound_s: sound of this connection, where the format tells.
-    """
-
-    def __init__(self, fan: Fan, clock: Clock) -> None:
-        self._fan = fan
-        self._clock = clock
-        self.begin()
-
-    def begin(self) -> None:
-        """A new connection."""
-        self.captures = False
-        self.first_s: float | None = None
-        self.newest_s: float | None = None
-        self.sound_s = 0.0
-        self._framing = Framing()
-        self._bytes = 0
-        self._taken = 0
-        self._allowed = float(_BURST_BYTES)
-        self._allowed_s = self._clock.monotonic()
-        self._patient = True
-
-    @property
-    def unknown(self) -> bool:
-        """Bytes came, but no sound was found in them."""
-        return self._taken > 0 and self.first_s is None
-
-    @property
-    def grain_s(self) -> float:
-        """Sound that comes out of the decoder in one burst, whatever the source does; 0 if it is little."""
-        if not self._framing.grain_s:
-            return 0.0
-        rate = self._rate(self._clock.monotonic()) if self._bytes else _MODEST_BYTES_S
-        return max(self._framing.grain_s, _OGG_BLOCK_BYTES / max(1.0, rate))
-
-    def opened(self) -> None:
-        self.captures = True
-
-    async def take(self, data: bytes) -> None:
-        self._taken += len(data)
-        named = self._framing.name
-        pieces = self._framing.feed(data)
-        if self._framing.name and not named:
-            self._fan.begin(self._framing.name)
-        now_s = self._clock.monotonic()
-        if any(not piece.starts for piece in pieces):
-            self.first_s = now_s if self.first_s is None else self.first_s
-        if self.first_s is not None:  # a page of Ogg may hold seconds; it need not have come whole
-            self.newest_s = now_s
-        self.sound_s += sum(piece.sound_s for piece in pieces)
-        self._bytes += sum(len(piece.data) for piece in pieces)
-        self._fan.push(pieces, self._framing.header, now_s, self._rate(now_s))
-        await self._slow_down(len(data))
-
-    def _rate(self, now_s: float) -> float:
-        lasted_s = max(1.0, self.sound_s, now_s - (now_s if self.first_s is None else self.first_s))
-        return self._bytes / lasted_s
-
-    async def _slow_down(self, size: int) -> None:
-        now_s = self._clock.monotonic()
-        self._allowed = (
-            min(float(_BURST_BYTES), self._allowed + (now_s - self._allowed_s) * _RATE_BYTES_S) - size
-        )
-        self._allowed_s = now_s
-        if self._allowed < 0:
-            await self._clock.sleep(-self._allowed / _RATE_BYTES_S)
-        waited_s = 0.0
-        # A file comes as fast as it is read; a reader that stands still is not waited for.
-        while self._patient and self._fan.crowded:
-            await self._clock.sleep(0.05)
-            waited_s += 0.05
-            self._patient = waited_s < _PATIENCE_S
-        self._patient = self._patient or not self._fan.crowded

@@ -20,9 +20,10 @@ from agent.playout.amplifier import AmplifierSwitch
 from agent.playout.audio_keeper import AudioKeeper
 from agent.playout.book import ZoneBook
 from agent.playout.contracts import Issues, LiveRoom
+from agent.playout.ladder import Rung
 from agent.playout.senses import Sense
 from agent.playout.station import Station
-from agent.playout.stretch import MS, Stretch
+from agent.playout.stretch import KEPT, MS, Stretch
 from drivers.api import (
     Audio,
     AudioEvent,
@@ -84,6 +85,7 @@ class Hearing:
         self._announce: list[tuple[Airing, bool]] = []
         self._suspects: set[str] = set()
         self._silences: dict[AiringId, int] = {}
+        self._floor_dbfs: float | None = None
         self.keeper = AudioKeeper(
             zone,
             open_audio,
@@ -96,7 +98,14 @@ class Hearing:
         )
         takers = {"line": self._take_line, "microphone": self._take_microphone}
         self.senses = {
-            name: Sense(f"zone {zone} {name}", opener, clock, wanted=self._sounding, take=takers[name])
+            name: Sense(
+                f"zone {zone} {name}",
+                opener,
+                clock,
+                wanted=self._sounding,
+                take=takers[name],
+                idle=self._learn_floor if name == "microphone" else None,
+            )
             for name, opener in senses.items()
             if opener is not None
         }
@@ -159,6 +168,8 @@ class Hearing:
                 stretch.started_ns = at_ns
                 stretch.level_s = stretch.heard_s = stretch.sensed_s = self._clock.monotonic()
                 stretch.log.begin(monotonic_to_wall(self._clock, at_ns), stretch.from_ms)
+                if self._floor_dbfs is not None:
+                    stretch.log.microphone_floor(self._floor_dbfs)
                 error_ms = (at_ns - stretch.at_ns) / MS
                 logger.info("zone %s: airing %s on air, %+.1f ms", self._zone, stretch.airing.id, error_ms)
                 self._announce.append((stretch.airing, True))
@@ -200,10 +211,18 @@ class Hearing:
             stretch.heard_s = now_s
             self._silences.pop(stretch.airing.id, None)
             self._issues.clear(Fault.OUTPUT_SILENT, self._zone)
-            if stretch.session is not None:
-                self._station.add_used(self._zone, stretch.session, period_ms)
+            self._count(stretch, period_ms)
         self._watch_silence(stretch, event, now_s)
         self._progress()
+
+    def _count(self, stretch: Stretch, period_ms: int) -> None:
+        """Sound below an emergency counts in the session of the hours in which it is made."""
+        hours = self._station.hours
+        if hours is None or stretch.rung >= Rung.EMERGENCY:
+            return
+        session = hours.session(self._clock.now())
+        if session is not None:
+            self._station.add_used(self._zone, session.key, period_ms)
 
     def _watch_silence(self, stretch: Stretch, event: Level, now_s: float) -> None:
         """Act on silence where sound is due: a fresh worker first, then the next item, then the next source.
@@ -236,8 +255,7 @@ class Hearing:
         if following < len(items):
             position_ms = sum(one.media.duration_ms for one in items[:following])
             logger.warning("zone %s: still silent, item %s left out", self._zone, item.id)
-            self._station.hold(stretch.airing, self._zone, position_ms)
-            stretch.from_ms = position_ms - stretch.played_ms  # where its end says that it goes on
+            stretch.jump_ms = position_ms
         else:
             logger.warning("zone %s: still silent, airing %s given up", self._zone, stretch.airing.id)
             self._book.complete.add(stretch.airing.id)
@@ -264,12 +282,12 @@ class Hearing:
         stretch.log.end(at, played_ms, cut)
         self.forget(stretch)
         airing = stretch.airing
+        if cut in KEPT and airing.programme.resume is Resume.DROP:
+            self._book.complete.add(airing.id)
         if airing.id not in self._book.complete and cut is not CutReason.NONE:
             position_ms = stretch.goes_on_at(cut)
             if position_ms is not None:
                 self._station.hold(airing, self._zone, position_ms)
-            elif cut is CutReason.PREEMPTED and airing.programme.resume is Resume.DROP:
-                self._book.complete.add(airing.id)
         if stretch.started_ns is not None:
             self._announce.append((airing, False))
         self.wake.set()
@@ -298,6 +316,12 @@ class Hearing:
                 self._issues.clear(Fault.LINE_SILENT, self._zone)
         elif now_s - stretch.sensed_s > self._silent_after_s:
             self._issues.raise_(Fault.LINE_SILENT, self._zone, stretch.airing.programme.title)
+
+    def _learn_floor(self, reading: LineReading) -> None:
+        """What the microphone hears of the place itself, slowly learnt."""
+        if reading.level_dbfs is not None:
+            known = self._floor_dbfs if self._floor_dbfs is not None else reading.level_dbfs
+            self._floor_dbfs = known + 0.2 * (reading.level_dbfs - known)
 
     def _take_microphone(self, reading: LineReading) -> None:
         stretch = self.sounding()

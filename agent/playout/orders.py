@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent.clock import Clock
-from agent.errors import AgentError
+from agent.errors import AgentError, Retry
 from agent.latest import Latest
 from agent.model.bulletin import BulletinClass, ClockTrust, Item, LiveInput, Media, SourceLevel, ZoneId
 from agent.model.live import LiveState, LiveStatus
@@ -22,17 +21,15 @@ from agent.model.report import AsRun
 from agent.model.schedule import Airing, Programme
 from agent.playout.ladder import Rung, Standing
 from agent.playout.rounds import (
-    LONGEST_ROUND,
     all_clear_programme,
     bulletin_programme,
     chosen_parts,
     emergency_programme,
     grant_programme,
-    lease_s,
-    left_s,
     may_cancel,
     next_round_s,
 )
+from agent.playout.stand import Stand, stand_of
 from agent.wire.orders import AnyOrder, Bulletin, BulletinPart, Cancel, Emergency, Grant
 from agent.wire.schedule import media_of
 
@@ -50,7 +47,9 @@ MAX_STANDING = 100
 """Orders below an emergency that may stand; emergencies have as many places of their own."""
 
 MAX_CANCELS = 1_000
-_STATE = "standing_orders"
+MAX_CANCELS_OF_ONE = 8
+RETRY_S = 30.0
+"""How often speech that failed is tried again."""
 
 
 class Library(Protocol):
@@ -83,42 +82,6 @@ class Tell(Protocol):
     def __call__(self, event: str, subject: str, code: str = "", detail: str = "") -> None: ...
 
 
-@dataclass(slots=True)
-class _Stand:
-    """One order that stands.
-
-    Attributes:
-        accepted: wall clock when it was accepted.
-        begun_s, ends_s: monotonic moments between which it is wanted.
-        number: order of arrival.
-        rounds: number of the round at hand in each zone.
-        whole: rounds done in each zone in which everything was said that the box could say.
-        mute: parts that cannot be spoken.
-        round_end_s: monotonic end of the last round in each zone.
-        programmes: what the round at hand is made of, by zone and number; kept once it has begun.
-        spoken: speech made of its parts.
-        done: zones in which nothing more is to be sounded.
-    """
-
-    order: AnyOrder
-    rung: Rung
-    accepted: datetime
-    begun_s: float
-    ends_s: float
-    number: int
-    rounds: dict[ZoneId, int] = field(default_factory=dict)
-    whole: dict[ZoneId, int] = field(default_factory=dict)
-    mute: set[int] = field(default_factory=set)
-    round_end_s: dict[ZoneId, float] = field(default_factory=dict)
-    round_end: dict[ZoneId, datetime] = field(default_factory=dict)
-    programmes: dict[tuple[ZoneId, int], Programme] = field(default_factory=dict)
-    spoken: dict[int, Media] = field(default_factory=dict)
-    done: set[ZoneId] = field(default_factory=set)
-    parts: tuple[BulletinPart, ...] = ()
-    level: SourceLevel = SourceLevel.COMMUNE
-    all_clear: bool = False
-
-
 class StandingOrders:
     """Service: keeps what orders want true, second by second.
 
@@ -142,6 +105,8 @@ class StandingOrders:
         tell: Tell,
         wake: Callable[[], None],
         is_begun: Callable[[str, ZoneId], bool],
+        is_finished: Callable[[str, ZoneId], bool],
+        proved: Callable[[], datetime | None] = lambda: None,
         live: Callable[[], Mapping[str, LiveStatus]],
         languages: tuple[str, ...] = ("vi",),
     ) -> None:
@@ -158,6 +123,8 @@ class StandingOrders:
             tell: events.
             wake: lets the zones plan again.
             is_begun: whether an airing has an open record in a zone.
+            is_finished: whether it has its final record there.
+            proved: newest moment ever known for certain.
             live: how live sources stand.
             languages: of this box.
         """
@@ -173,17 +140,20 @@ class StandingOrders:
         self._tell = tell
         self._wake = wake
         self._is_begun = is_begun
+        self._is_finished = is_finished
+        self._proved = proved
         self._live = live
-        self._stands: dict[str, _Stand] = {}
+        self._stands: dict[str, Stand] = {}
         self._kept: dict[str, Bulletin] = {}
-        self._cancels: dict[str, Cancel] = {}
-        self._cancelled: dict[str, None] = {}
+        self._cancels: dict[str, list[Cancel]] = {}
+        self._closed: dict[str, bool] = {}  # orders that are gone, and whether they were cancelled
+        self._unclosed: dict[str, bool] = {}  # of those, what the store does not know yet
         self._progress: Mapping[str, Mapping[str, object]] = {}
         self._tests: dict[str, tuple[Standing, asyncio.Future[AsRun]]] = {}
         self._moments: dict[tuple[str, ZoneId, int], tuple[float, float, datetime]] = {}
         self._numbers = 0
         self._unsaved = False
-        self._to_speak: asyncio.Queue[_Stand] = asyncio.Queue()
+        self._to_speak: asyncio.PriorityQueue[tuple[int, int, Stand]] = asyncio.PriorityQueue()
         self._look = asyncio.Event()
 
     # --- orders come in ------------------------------------------------------------------------------
@@ -194,13 +164,13 @@ class StandingOrders:
 
     async def accept(self, order: AnyOrder) -> None:
         """Take an order that was accepted and is durable; also at each start, and more than once."""
-        if order.id in self._stands or order.id in self._cancelled:
+        if order.id in self._stands or order.id in self._closed:
             return
         if isinstance(order, Cancel):
-            await self._cancel(order)
-        elif (cancel := self._cancels.get(order.id)) is not None and self._may_cancel(cancel, order):
+            self._cancel(order)
+        elif any(self._may_cancel(one, order) for one in self._cancels.get(order.id, ())):
             logger.info("order %s was cancelled before it came", order.id)
-            await self._end(order.id, cancelled=True, detail="cancelled before it came")
+            self._end(order.id, _rung_of(order), cancelled=True, detail="cancelled before it came")
         elif isinstance(order, Emergency):
             await self._accept_emergency(order)
         elif isinstance(order, Bulletin):
@@ -213,12 +183,17 @@ class StandingOrders:
         if stand is None:
             return
         stand.parts, stand.level = order.parts, order.level
+        if not stand.zones_of(self._zones):
+            logger.warning("order %s is for zones this box does not have", order.id)
+            here = f"no zone of {', '.join(order.zones)} here"
+            self._end(order.id, Rung.EMERGENCY, cancelled=False, detail=here)
+            return
         self._add(stand)
         try:
             async with asyncio.timeout(SPEECH_PATIENCE_S):
                 await self._speak(stand)
         except TimeoutError:  # a long text: what is stored sounds first, and the text in the next round
-            self._to_speak.put_nowait(stand)
+            self._say_later(stand)
         self._wake()
         self._tell("emergency_begun", order.id, order.event, order.parts[0].title)
 
@@ -231,7 +206,7 @@ class StandingOrders:
         if stand is not None:
             stand.parts, stand.level = order.parts, order.level
             self._add(stand)
-            self._to_speak.put_nowait(stand)
+            self._say_later(stand)
             self._wake()
 
     def _accept_grant(self, order: Grant) -> None:
@@ -241,63 +216,63 @@ class StandingOrders:
             self._add(stand)
             self._wake()
 
-    def _stand(self, order: AnyOrder, rung: Rung, minutes: int | None) -> _Stand | None:
-        """A new entry; None for an order whose time is over."""
-        known = self._progress.get(order.id, {})
+    def _stand(self, order: AnyOrder, rung: Rung, minutes: int | None) -> Stand | None:
+        """A new entry; None for an order whose time is over, or for which there is no room."""
         room = MAX_STANDING if rung < Rung.EMERGENCY else 2 * MAX_STANDING
         if len(self._stands) >= room:
             logger.error("order %s is not taken: %d orders stand", order.id, len(self._stands))
             self._tell("order_refused", order.id, "too_many", f"{len(self._stands)} orders stand")
             return None
-        now, now_s, trust = self._clock.now(), self._clock.monotonic(), self._clock.trust
-        accepted = _moment(known.get("accepted")) or now
-        opens = max(accepted, order.not_before) if rung is Rung.LIVE and trust >= ClockTrust.RTC else accepted
-        limit = minutes if minutes is not None else int(LONGEST_ROUND.total_seconds() * 100)
-        left = left_s(lease_s(limit, order.expires, opens, trust), opens, now, trust)
-        if left <= 0:
-            logger.info("order %s is over", order.id)
-            return None
         self._numbers += 1
-        begun_s = now_s + max(0.0, (opens - now).total_seconds() if trust >= ClockTrust.RTC else 0.0)
-        stand = _Stand(order, rung, accepted, begun_s, now_s + left, self._numbers)
-        rounds, whole, ends = known.get("rounds"), known.get("whole"), known.get("ends")
-        for zone in self._zones if isinstance(rounds, dict) else ():
-            stand.rounds[zone] = int(rounds.get(zone, 0)) if isinstance(rounds, dict) else 0
-            stand.whole[zone] = int(whole.get(zone, 0)) if isinstance(whole, dict) else 0
-            ended = _moment(ends.get(zone)) if isinstance(ends, dict) else None
-            if ended is not None and ended <= now and trust >= ClockTrust.RTC:
-                stand.round_end[zone] = ended
-                stand.round_end_s[zone] = now_s - (now - ended).total_seconds()
-        done = known.get("done")
-        stand.done = {zone for zone in self._zones if isinstance(done, list) and zone in done}
+        stand = stand_of(
+            order,
+            rung,
+            minutes=minutes,
+            known=self._progress.get(order.id, {}),
+            now=self._clock.now(),
+            now_s=self._clock.monotonic(),
+            trust=self._clock.trust,
+            proved=self._proved(),
+            number=self._numbers,
+            zones=self._zones,
+        )
+        if stand is None:
+            logger.info("order %s is over", order.id)
+            self._over(order.id, cancelled=False)
+            return None
+        for zone in self._zones:  # a crash may lie between the record of a round and its count
+            while self._is_finished(stand.key(zone, stand.rounds.get(zone, 0)), zone):
+                stand.round_is_over(zone, self._clock.now(), self._clock.monotonic(), whole=True)
         return stand
 
-    def _add(self, stand: _Stand) -> None:
+    def _add(self, stand: Stand) -> None:
         self._stands[stand.order.id] = stand
         self._unsaved = True
         self._look.set()
         self.changed.set(self.changed.value + 1)
 
-    async def _cancel(self, cancel: Cancel) -> None:
-        self._cancels[cancel.cancels] = cancel
+    def _cancel(self, cancel: Cancel) -> None:
+        known = self._cancels.setdefault(cancel.cancels, [])
+        if all(one.id != cancel.id for one in known):
+            known.append(cancel)
+            del known[:-MAX_CANCELS_OF_ONE]
         while len(self._cancels) > MAX_CANCELS:
             self._cancels.pop(next(iter(self._cancels)))
-        self._kept.pop(cancel.cancels, None)
         stand = self._stands.get(cancel.cancels)
-        if stand is None:
+        order = stand.order if stand is not None else self._kept.get(cancel.cancels)
+        if order is None:
             return
-        if not self._may_cancel(cancel, stand.order):
+        if not self._may_cancel(cancel, order):
             logger.warning("order %s may not cancel %s", cancel.id, cancel.cancels)
             self._tell("order_refused", cancel.id, "wrong_role", f"may not cancel {cancel.cancels}")
             return
-        self._cancelled[cancel.cancels] = None
-        del self._stands[cancel.cancels]
-        self._wake()  # silence first
-        await self._end(cancel.cancels, cancelled=True, detail=f"by {cancel.id}")
-        if cancel.all_clear is not None and isinstance(stand.order, Emergency):
+        self._kept.pop(cancel.cancels, None)
+        self._stands.pop(cancel.cancels, None)
+        self._end(cancel.cancels, _rung_of(order), cancelled=True, detail=f"by {cancel.id}")
+        if cancel.all_clear is not None and stand is not None and isinstance(order, Emergency):
             self._say_all_clear(cancel, cancel.all_clear, stand)
 
-    def _say_all_clear(self, cancel: Cancel, part: BulletinPart, ended: _Stand) -> None:
+    def _say_all_clear(self, cancel: Cancel, part: BulletinPart, ended: Stand) -> None:
         clear = self._stand(cancel, Rung.EMERGENCY, 60)
         if clear is None:
             return
@@ -305,7 +280,7 @@ class StandingOrders:
         if isinstance(ended.order, Emergency) and ended.order.zones:
             clear.done |= {zone for zone in self._zones if zone not in ended.order.zones}
         self._add(clear)
-        self._to_speak.put_nowait(clear)
+        self._say_later(clear)
 
     def _may_cancel(self, cancel: Cancel, order: AnyOrder) -> bool:
         return may_cancel(cancel.issuer, order.issuer, self._level_of)
@@ -316,7 +291,7 @@ class StandingOrders:
         """What every order wants of every zone, as the wall clock stands now."""
         found = [standing for standing, _ in self._tests.values()]
         for stand in self._stands.values():
-            for zone in self._zones_of(stand):
+            for zone in stand.zones_of(self._zones):
                 standing = self._standing(stand, zone)
                 if standing is not None:
                     found.append(standing)
@@ -329,7 +304,7 @@ class StandingOrders:
 
     def was_cancelled(self, order_id: str) -> bool:
         """Whether an order that is gone was cancelled; otherwise it ran out."""
-        return order_id in self._cancelled
+        return self._closed.get(order_id, False)
 
     @property
     def emergency(self) -> bool:
@@ -362,7 +337,7 @@ class StandingOrders:
         """Live sessions that are open: id, source, zones."""
         now_s = self._clock.monotonic()
         return tuple(
-            (one.order.id, live, self._zones_of(one))
+            (one.order.id, live, one.zones_of(self._zones))
             for one in self._stands.values()
             if isinstance(one.order, Grant) and one.begun_s - 2.0 <= now_s < one.ends_s
             for live in (
@@ -372,14 +347,10 @@ class StandingOrders:
             )
         )
 
-    def _zones_of(self, stand: _Stand) -> tuple[ZoneId, ...]:
-        named = getattr(stand.order, "zones", ())
-        return tuple(zone for zone in self._zones if (not named or zone in named) and zone not in stand.done)
-
-    def _standing(self, stand: _Stand, zone: ZoneId) -> Standing | None:
+    def _standing(self, stand: Stand, zone: ZoneId) -> Standing | None:
         order, number = stand.order, stand.rounds.get(zone, 0)
         programme = stand.programmes.get((zone, number))
-        key = f"{order.id}.{zone}.{number}@{stand.accepted:%Y%m%dT%H%M%SZ}"
+        key = stand.key(zone, number)
         if programme is None or not self._is_begun(key, zone):
             made = self._programme(stand)
             if made is None:
@@ -403,7 +374,7 @@ class StandingOrders:
         airing = Airing(programme, start, key, order.id)
         return Standing(airing, stand.rung, (zone,), until, stand.number, fixed)
 
-    def _programme(self, stand: _Stand) -> Programme | None:
+    def _programme(self, stand: Stand) -> Programme | None:
         order = stand.order
         if isinstance(order, Emergency):
             return emergency_programme(
@@ -440,19 +411,14 @@ class StandingOrders:
         number = stand.rounds.get(record.zone, 0)
         if not record.airing.startswith(f"{record.order_id}.{record.zone}.{number}@"):
             return  # an earlier round, closed after a restart
-        sounded = stand.programmes.pop((record.zone, number), None)
-        whole = stand.whole.get(record.zone, 0)
-        stand.rounds[record.zone] = number + 1
-        if self._said_all(stand, sounded) or number - whole >= MAX_LEAD_ROUNDS:
-            stand.whole[record.zone] = whole + 1
-        stand.round_end_s[record.zone] = self._clock.monotonic()
-        stand.round_end[record.zone] = self._clock.now()
-        if not isinstance(stand.order, Emergency):
-            stand.done.add(record.zone)
+        sounded = stand.programmes.get((record.zone, number))
+        uncounted = number - stand.whole.get(record.zone, 0)
+        whole = self._said_all(stand, sounded) or uncounted >= MAX_LEAD_ROUNDS
+        stand.round_is_over(record.zone, self._clock.now(), self._clock.monotonic(), whole=whole)
         self._unsaved = True
         self._look.set()
 
-    def _said_all(self, stand: _Stand, sounded: Programme | None) -> bool:
+    def _said_all(self, stand: Stand, sounded: Programme | None) -> bool:
         """Whether a round had the recording or the spoken text of every part, as far as there can be one."""
         said = {item.id for item in sounded.items} if sounded is not None else set()
         return all(
@@ -497,80 +463,118 @@ class StandingOrders:
             group.create_task(self._speak_all(), name="speak orders")
             group.create_task(self._keep(), name="keep orders")
 
+    def _say_later(self, stand: Stand) -> None:
+        """Speak an order's texts when there is time; emergencies before all others."""
+        self._to_speak.put_nowait((-stand.rung, stand.number, stand))
+
     async def _speak_all(self) -> None:
         while True:
-            stand = await self._to_speak.get()
-            await self._speak(stand)
-            self._wake()
+            _, _, stand = await self._to_speak.get()
+            if stand.order.id in self._stands:
+                await self._speak(stand)
+                self._wake()
 
-    async def _speak(self, stand: _Stand) -> None:
+    async def _speak(self, stand: Stand) -> None:
         """Turn the texts of an order into speech; what cannot be spoken is left to its other forms."""
         languages = self.languages if not stand.all_clear else ()
         for number in chosen_parts(stand.parts, languages):
             part = stand.parts[number]
-            if not part.text or number in stand.spoken or (part.media and part.media.sha256 in self._held):
+            if not part.text or number in stand.spoken or _is_held(part, self._held):
                 continue
             try:
                 stand.spoken[number] = await self._speech.render(part.text, part.language)
             except AgentError as error:
-                stand.mute.add(number)
                 logger.warning("order %s: %s", stand.order.id, error)
+                if error.retry is Retry.NEVER:
+                    stand.mute.add(number)
         self.changed.set(self.changed.value + 1)
 
     async def _keep(self) -> None:
+        tried_s = 0.0
         while True:
             self._look.clear()
-            await self._end_over()
+            self._end_over()
             if self._unsaved:
-                self._unsaved = False
-                await self._shelf.save(self._as_progress())
+                await self._save()
+            now_s = self._clock.monotonic()
+            if now_s - tried_s >= RETRY_S:
+                tried_s = now_s
+                for stand in self._stands.values():
+                    if self._unspoken(stand):
+                        self._say_later(stand)
             try:
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._look.wait()
             except TimeoutError:
                 continue
 
-    async def _end_over(self) -> None:
-        now_s = self._clock.monotonic()
+    async def _save(self) -> None:
+        """Write down how far orders have come, and close those that are over; again later if it fails."""
+        self._unsaved = False
+        now, now_s, trust = self._clock.now(), self._clock.monotonic(), self._clock.trust
+        try:
+            await self._shelf.save(
+                {key: stand.progress(now, now_s, trust) for key, stand in self._stands.items()}
+            )
+            while self._unclosed:
+                order_id, cancelled = next(iter(self._unclosed.items()))
+                await self._shelf.close(order_id, cancelled=cancelled)
+                self._unclosed.pop(order_id, None)
+        except AgentError as error:
+            logger.warning("progress of orders is not kept yet: %s", error)
+            self._unsaved = True
+
+    def _unspoken(self, stand: Stand) -> bool:
+        return any(
+            stand.parts[number].text
+            and number not in stand.spoken
+            and number not in stand.mute
+            and not _is_held(stand.parts[number], self._held)
+            for number in chosen_parts(stand.parts, self.languages)
+        )
+
+    def _end_over(self) -> None:
+        now, now_s, trust = self._clock.now(), self._clock.monotonic(), self._clock.trust
         for order_id, stand in list(self._stands.items()):
             live = self._live().get(order_id)
-            if now_s >= stand.ends_s:
+            if stand.is_over(now, now_s, trust):
                 detail = "its time is over"
             elif live is not None and live.state is LiveState.ENDED:
                 detail = live.detail or "the source ended"
-            elif not self._zones_of(stand) and not isinstance(stand.order, Emergency):
+            elif not stand.zones_of(self._zones) and not isinstance(stand.order, Emergency):
                 detail = "done"
             else:
                 continue
             del self._stands[order_id]
-            self._moments = {key: value for key, value in self._moments.items() if key[0] != order_id}
-            self._unsaved = True
-            self._wake()
-            self.changed.set(self.changed.value + 1)
-            await self._end(order_id, cancelled=False, detail=detail, rung=stand.rung)
+            self._end(order_id, stand.rung, cancelled=False, detail=detail)
+        for order_id, order in list(self._kept.items()):
+            if trust >= ClockTrust.RTC and now >= order.expires:
+                del self._kept[order_id]
+                self._end(order_id, Rung.PRIORITY, cancelled=False, detail="its time is over")
 
-    async def _end(self, order_id: str, *, cancelled: bool, detail: str, rung: Rung = Rung.EMERGENCY) -> None:
+    def _end(self, order_id: str, rung: Rung, *, cancelled: bool, detail: str) -> None:
+        """An order is gone: silence first, then everybody is told."""
+        self._over(order_id, cancelled=cancelled)
+        self._wake()
         kind = {Rung.EMERGENCY: "emergency_ended", Rung.LIVE: "live_ended"}.get(rung, "order_ended")
         self._tell(kind, order_id, "cancelled" if cancelled else "ended", detail)
+        self.changed.set(self.changed.value + 1)
+
+    def _over(self, order_id: str, *, cancelled: bool) -> None:
+        self._closed[order_id] = cancelled
+        while len(self._closed) > MAX_CANCELS:
+            self._closed.pop(next(iter(self._closed)))
+        self._unclosed[order_id] = cancelled
+        self._moments = {key: value for key, value in self._moments.items() if key[0] != order_id}
         self._unsaved = True
         self._look.set()
-        try:
-            await self._shelf.close(order_id, cancelled=cancelled)
-        except AgentError as error:
-            logger.warning("order %s: its end is not kept yet: %s", order_id, error)
-
-    def _as_progress(self) -> dict[str, dict[str, object]]:
-        return {
-            order_id: {
-                "accepted": stand.accepted.isoformat(),
-                "rounds": dict(stand.rounds),
-                "whole": dict(stand.whole),
-                "ends": {zone: moment.isoformat() for zone, moment in stand.round_end.items()},
-                "done": sorted(stand.done),
-            }
-            for order_id, stand in self._stands.items()
-        }
 
 
-def _moment(text: object) -> datetime | None:
-    return datetime.fromisoformat(text) if isinstance(text, str) else None
+def _rung_of(order: AnyOrder) -> Rung:
+    if isinstance(order, Emergency | Cancel):
+        return Rung.EMERGENCY
+    return Rung.LIVE if isinstance(order, Grant) else Rung.PRIORITY
+
+
+def _is_held(part: BulletinPart, held: Container[str]) -> bool:
+    return part.media is not None and part.media.sha256 in held

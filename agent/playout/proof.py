@@ -54,7 +54,9 @@ def verdict(planned_ms: int, played_ms: int, evidence: Evidence) -> Verdict:
     if max(shares) < SILENT_SHARE:
         return Verdict.SILENT
     whole = played_ms >= planned_ms * PLAYED_SHARE - PLAYED_SLACK_MS
-    agreed = shares[0] >= HEARD_SHARE and min(shares) >= SILENT_SHARE  # the quickest one that measured decides
+    agreed = (
+        shares[0] >= HEARD_SHARE and min(shares) >= SILENT_SHARE
+    )  # the quickest one that measured decides
     if agreed and whole and evidence.amplifier_on and not evidence.failed_items:
         return Verdict.HEARD
     return Verdict.PARTIAL

@@ -123,22 +123,15 @@ def next_round_s(done: int, repeats: int, every_s: float, begun_s: float, last_e
 
 
 def lease_s(minutes: int, expires: datetime, accepted: datetime, trust: ClockTrust) -> float:
-    """How long an order may go on after it was accepted, in seconds."""
+    """How long an order may go on after it was accepted, in seconds.
+
+    Without a trusted clock nobody knows when it expires: it has its minutes. A warning given twice harms
+    less than one not given.
+    """
     longest = minutes * 60.0
     if trust < ClockTrust.RTC:
         return longest
     return max(0.0, min(longest, (expires - accepted).total_seconds()))
-
-
-def left_s(lease: float, accepted: datetime, now: datetime, trust: ClockTrust) -> float:
-    """What is left of a lease when a box comes up with an order that it accepted earlier, in seconds.
-
-    Without a clock to tell how long the box was off, the whole lease: a warning given twice harms less
-    than one not given.
-    """
-    if trust < ClockTrust.RTC or now < accepted:
-        return lease
-    return lease - (now - accepted).total_seconds()
 
 
 def may_cancel(canceller: str, ordered_by: str, level_of: Callable[[str], SourceLevel | None]) -> bool:

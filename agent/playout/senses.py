@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -14,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 _READ_LIMIT_S = 1.0
 _REOPEN_S = 5.0
+_IDLE_EVERY_S = 5.0
 
 
 class Sense:
@@ -31,6 +33,7 @@ class Sense:
         *,
         wanted: asyncio.Event,
         take: Callable[[LineReading], None],
+        idle: Callable[[LineReading], None] | None = None,
     ) -> None:
         """Wire a sensor.
 
@@ -40,6 +43,7 @@ class Sense:
             clock: time.
             wanted: set while readings are wanted.
             take: told each reading.
+            idle: told a reading every 5 s while none is wanted: what the place sounds like without us.
         """
         self.name = name
         self.reading: LineReading | None = None
@@ -47,6 +51,7 @@ class Sense:
         self._clock = clock
         self._wanted = wanted
         self._take = take
+        self._idle = idle
 
     async def run(self) -> None:
         """Read until cancelled; a sensor that does not answer is tried again every 5 s."""
@@ -70,9 +75,22 @@ class Sense:
     async def _read(self, sense: LineSense) -> None:
         if not self._wanted.is_set():
             self.reading = None
-            await self._wanted.wait()
+            await self._listen_idle(sense)
         async with asyncio.timeout(_READ_LIMIT_S):
             reading = await sense.read()
         self.reading = reading
         self._take(reading)
         await self._clock.sleep(0.1)
+
+    async def _listen_idle(self, sense: LineSense) -> None:
+        while not self._wanted.is_set():
+            if self._idle is None:
+                await self._wanted.wait()
+                return
+            async with asyncio.timeout(_READ_LIMIT_S):
+                reading = await sense.read()
+            if not self._wanted.is_set():
+                self._idle(reading)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_IDLE_EVERY_S):
+                    await self._wanted.wait()

@@ -11,7 +11,7 @@ from agent.latest import Latest
 from agent.model.bulletin import AiringId, ZoneId
 from agent.model.hours import Hours
 from agent.model.live import LiveStatus
-from agent.model.schedule import Airing, airing_start
+from agent.model.schedule import Airing, Resume, airing_start
 from agent.model.timetable import Timetable
 from agent.playout.ladder import AiringInZone, Held, Reason, Rung, Running, Standing, StationState
 
@@ -165,7 +165,7 @@ class Station:
         if standing is not None and (standing.rung >= Rung.LIVE or standing.rung is Rung.TEST):
             return  # these begin anew
         airing = self.find(airing_id)
-        if airing is not None:
+        if airing is not None and airing.programme.resume is Resume.STOPPED:
             self.hold(airing, zone, min(position_ms, max(0, airing.programme.duration_ms - 1)))
 
     def find(self, airing_id: AiringId) -> Airing | None:
@@ -207,9 +207,13 @@ class Station:
     # --- what people at the box say ------------------------------------------------------------------
 
     def safety_stop(self, zones: Iterable[ZoneId], seconds: float) -> None:
-        """Silence zones, for people who work at the horns; ends by itself after `seconds`."""
+        """Silence zones, for people who work at the horns; ends by itself after `seconds`.
+
+        A stop that lasts longer already stands.
+        """
         for zone in zones:
-            self._safety_s[zone] = self._clock.monotonic() + seconds
+            until_s = self._clock.monotonic() + seconds
+            self._safety_s[zone] = max(until_s, self._safety_s.get(zone, until_s))
         self.touch()
 
     def safety_release(self, zones: Iterable[ZoneId]) -> None:
@@ -263,6 +267,10 @@ class Station:
     def is_begun(self, airing: str, zone: ZoneId) -> bool:
         """Whether an airing has an open record in a zone."""
         return (airing, zone) in self._begun
+
+    def is_finished(self, airing: str, zone: ZoneId) -> bool:
+        """Whether an airing has its final record in a zone."""
+        return (airing, zone) in self._finished
 
     def finish(self, airing: AiringId, zone: ZoneId) -> None:
         """An airing has its final record; it will not sound (again) in this zone."""

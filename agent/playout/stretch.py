@@ -26,9 +26,9 @@ class Stretch:
         at_ns: planned first sound, CLOCK_MONOTONIC.
         from_ms: position in the programme at which it begins.
         floating: it keeps its own time, so a clock step does not move it.
-        session: session of the hours in which it counts, None where nothing is counted.
         clock_offset_ns: wall minus monotonic clock when it was cued.
         live: live sessions it listens to.
+        jump_ms: position somebody wants it to go on from, None for where it stopped.
         covered_ms: position from which something else sounded above it, None if nothing did.
         cut: what its end will be called if it ends early.
         level_s, heard_s, sensed_s, saved_s: monotonic moments of the last level, the last audible sound sent,
@@ -44,7 +44,6 @@ class Stretch:
     floating: bool
     log: AiringLog
     clock_offset_ns: int
-    session: str | None
     live: tuple[str, ...]
     max_dbfs: float
     volume_db: float
@@ -52,6 +51,7 @@ class Stretch:
     started_ns: int | None = None
     played_ms: int = 0
     covered_ms: int | None = None
+    jump_ms: int | None = None
     cut: CutReason = CutReason.PREEMPTED
     rms_dbfs: float | None = None
     level_s: float = 0.0
@@ -87,13 +87,18 @@ class Stretch:
         return gone_ms, max(0, self.sounding_item.media.duration_ms - gone_ms)
 
     def goes_on_at(self, cut: CutReason) -> int | None:
-        """Where a floating airing goes on after this cut; None where the wall clock says, or not at all."""
+        """Where the airing goes on after this cut by its own time; None where the wall clock says.
+
+        Whether it goes on at all is for its programme and the plan to say.
+        """
+        if self.jump_ms is not None:
+            return self.jump_ms
         if self.rung >= Rung.LIVE or self.rung is Rung.TEST:
             lost = cut is CutReason.AUDIO and self.rung is Rung.EMERGENCY
             return self.position_ms if lost else 0
-        if cut in _KEPT and self.airing.programme.resume is Resume.STOPPED:
-            return self.position_ms if self.covered_ms is None else min(self.covered_ms, self.position_ms)
-        return self.position_ms if self.floating and cut in (CutReason.AUDIO, CutReason.STOPPED) else None
+        stopped_ms = self.position_ms if self.covered_ms is None else min(self.covered_ms, self.position_ms)
+        kept = cut in KEPT and self.airing.programme.resume is Resume.STOPPED
+        return stopped_ms if kept or self.floating else None
 
 
 def cut_of(reason: Reason) -> CutReason:
@@ -137,7 +142,8 @@ def _cue_item(item: Item, start_ms: int, files: Mapping[str, Path], live: LiveRo
     )
 
 
-_KEPT = frozenset({CutReason.PREEMPTED, CutReason.PAUSED, CutReason.SAFETY_STOP})
+KEPT = frozenset({CutReason.PREEMPTED, CutReason.PAUSED, CutReason.SAFETY_STOP})
+"""Cuts after which a programme comes back as it says itself."""
 
 _CUTS = {
     Reason.PREEMPTED: CutReason.PREEMPTED,

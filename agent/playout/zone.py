@@ -13,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from agent.clock import Clock, monotonic_to_wall, wall_to_monotonic_ns
 from agent.errors import AgentError
@@ -107,6 +108,8 @@ class ZonePlayer:
         self._progress = progress
         self._live: LiveRoom = live or NoLive()
         self._cue = 0
+        self._group: asyncio.TaskGroup | None = None
+        self._checks: dict[str, asyncio.Task[Path]] = {}
         self._plan: Plan | None = None
         self._book = ZoneBook(zone, station, shelf, clock, on_final)
         self._hearing = Hearing(
@@ -198,14 +201,15 @@ class ZonePlayer:
             await self.stop_airing()
             return ""
         position_ms = sum(item.media.duration_ms for item in items[:following])
+        stretch.jump_ms = position_ms
         await self._stop(stretch, CutReason.STOPPED)
-        self._station.hold(stretch.airing, self.zone, position_ms)
         return items[following].title
 
     # --- tasks ---------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
+            self._group = group
             group.create_task(self.amplifier.run(), name=self.amplifier.name)
             group.create_task(self._hearing.keeper.run(), name=f"{self.name} audio")
             group.create_task(self._hearing.keeper.probe(), name=f"{self.name} audio probe")
@@ -247,18 +251,19 @@ class ZonePlayer:
             if not self._hearing.has(held.airing.id):
                 self._station.hold(held.airing, self.zone, held.position_ms)
         due = wanted.on_air
-        upcoming = self._upcoming(state, current, now)
+        stopped = wanted.reason is Reason.SAFETY_STOP
+        upcoming = None if stopped else self._upcoming(state, current, now)
         if self._hearing.keeper.audio is not None:
             await self._drop_stepped()
             await self._stop_edited(due, upcoming[1] if upcoming else None)
-            if wanted.reason is Reason.SAFETY_STOP:  # before all else: somebody works at the horn
+            if stopped:  # before all else: somebody works at the horn
                 await self._stop_unwanted(None, None, now, wanted)
             if due is not None and not self._has(due.airing):
-                await self._start(due, now, wanted)
+                await self._start(due, now)
             # The worker holds one cue that has not begun; what is due now goes before what comes next.
             beginning = any(one.started_ns is None for one in self._hearing.stretches.values())
             if upcoming is not None and not beginning and not self._has(upcoming[1].airing):
-                await self._start(upcoming[1], upcoming[0], wanted)
+                await self._start(upcoming[1], upcoming[0])
             await self._stop_unwanted(due, upcoming[1] if upcoming else None, now, wanted)
             await self._set_levels(due)
         await self._book.save_progress(self._hearing.stretches)
@@ -282,12 +287,13 @@ class ZonePlayer:
     def _has(self, airing: Airing) -> bool:
         return airing.id in self._book.complete or self._hearing.has(airing.id)
 
-    async def _start(self, due: Due, moment: datetime, wanted: ZonePlan) -> None:
+    async def _start(self, due: Due, moment: datetime) -> None:
         """Cue an airing for `moment`, or as soon after as worker and amplifier can be ready."""
         airing = due.airing
         programme = airing.programme
-        hashes = {item.media.sha256 for item in programme.items if item.media.is_file}
-        files = {sha256: await self._media.checked(sha256) for sha256 in hashes}
+        files = self._files({item.media.sha256 for item in programme.items if item.media.is_file})
+        if files is None:
+            return  # being checked; the plan is asked again when that is done
         first = programme.items[due.item_index]
         lead_ns = SIGNAL_LEAD_NS if first.media.signal is not None else CUE_LEAD_NS
         ready_ns = self._clock.monotonic_ns() + max(lead_ns, self.amplifier.lead_ns() + 50 * MS)
@@ -322,7 +328,6 @@ class ZonePlayer:
             floating=due.floating,
             log=log,
             clock_offset_ns=self._clock_offset_ns(),
-            session=_session(due, wanted),
             live=tuple(item.media.live_id for item in items if item.media.live_id is not None),
             max_dbfs=max_dbfs,
             volume_db=volume_db,
@@ -344,6 +349,25 @@ class ZonePlayer:
         except DriverError as error:
             logger.warning("zone %s: airing %s could not be cued: %s", self.zone, airing.id, error)
             self._hearing.forget(stretch)
+
+    def _files(self, hashes: set[str]) -> dict[str, Path] | None:
+        """Where files lie, once all are checked; None until then.
+
+        Checking reads whole files. It goes on beside the director, so that an emergency that comes meanwhile
+        does not wait for it.
+        """
+        for sha256 in hashes - self._checks.keys():
+            if self._group is not None:
+                task = self._group.create_task(self._media.checked(sha256), name=f"check {sha256[:12]}")
+                task.add_done_callback(lambda _: self._hearing.wake.set())
+                self._checks[sha256] = task
+        if not all(self._checks[sha256].done() for sha256 in hashes):
+            return None
+        files = {sha256: self._checks[sha256].result() for sha256 in hashes}
+        self._checks = {
+            sha256: task for sha256, task in self._checks.items() if sha256 not in hashes and not task.done()
+        }
+        return files
 
     def _levels(self, due: Due) -> tuple[float, float]:
         """Limit and gain of what is due; an emergency is never softer than the box can be."""
@@ -389,6 +413,7 @@ class ZonePlayer:
             if airing.id in wanted or stretch.cut is CutReason.STOPPED:
                 continue
             if stretch.started_ns is not None and stretch.cue < newest:
+                stretch.cut = reasons.get(airing.id, CutReason.PREEMPTED)
                 continue  # the worker itself replaces it at the newer one's exact start
             end = airing.end + self._settings.delay
             drains = not stretch.floating and end <= now < end + END_GRACE
@@ -435,14 +460,8 @@ class ZonePlayer:
     async def _tell(self) -> None:
         told, suspects = self._hearing.news()
         for sha256 in suspects:
-            await self._media.recheck(sha256)
+            if self._group is not None:
+                self._group.create_task(self._media.recheck(sha256), name=f"recheck {sha256[:12]}")
         for airing, begins in told:
             await self._on_air(self.zone, airing, begins)
             await self._book.save(airing.id)
-
-
-def _session(due: Due, wanted: ZonePlan) -> str | None:
-    """The session of the hours in which an airing counts."""
-    if due.rung >= Rung.EMERGENCY or wanted.hours is None or wanted.hours.session is None:
-        return None
-    return wanted.hours.session.key

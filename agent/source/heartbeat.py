@@ -36,6 +36,8 @@ class BeatTimes:
         resend_after_s: a report whose receipt did not come by then is sent again.
         refetch_after_s: a document is fetched again no sooner, whatever the server lists, because one
             whose id is not the listed one would otherwise cost its size at each beat.
+        refetch_urgent_s: the same for emergencies and cancels: one refused by a wrong clock must come
+            again soon after the clock was set.
     """
 
     every_s: float = 60.0
@@ -43,6 +45,7 @@ class BeatTimes:
     refused_s: float = 300.0
     resend_after_s: float = 60.0
     refetch_after_s: float = 3600.0
+    refetch_urgent_s: float = 30.0
 
 
 class Heartbeat:
@@ -118,7 +121,9 @@ class Heartbeat:
     async def _obtain(self, held: Held) -> None:
         key = (held.kind, held.id)
         fetched_s = self._fetched.get(key)
-        if fetched_s is not None and self._clock.monotonic() - fetched_s < self._times.refetch_after_s:
+        urgent = _URGENCY.get(held.kind) == 0
+        hold_s = self._times.refetch_urgent_s if urgent else self._times.refetch_after_s
+        if fetched_s is not None and self._clock.monotonic() - fetched_s < hold_s:
             return
         try:
             envelope = await self._link.get(held.url, MAX_ENVELOPE_BYTES)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from agent.config import SpeechSection
 from agent.speech.errors import SpeechError, SpeechFailure
+from agent.speech.threads import WORKERS
 
 LIMIT_S = 10.0
 MAX_WAV_BYTES = 64 * 1024 * 1024
@@ -90,7 +91,7 @@ class CommandEngine:
 
     async def speak(self, text: str, language: str, work: Path) -> Path:
         source, target = work / "text.txt", work / "spoken.wav"
-        await asyncio.to_thread(source.write_text, text, encoding="utf-8")
+        await WORKERS.run(source.write_text, text, encoding="utf-8")
         filled = {"{text_file}": str(source), "{wav_file}": str(target), "{language}": language}
         arguments = [_filled(argument, filled) for argument in self._command]
         await run_bounded(arguments, b"", work, limit_s=self._limit_s)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import shutil
 import tempfile
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from agent.speech.cache import SpokenIndex
 from agent.speech.engine import SpeechEngine
 from agent.speech.errors import SpeechError, SpeechFailure
 from agent.speech.level import PEAK_DBFS, TARGET_RMS_DBFS, level_speech
+from agent.speech.threads import WORKERS
 
 logger = logging.getLogger(__name__)
 
@@ -103,8 +105,8 @@ class Speech:
         return frozenset(self._recent)
 
     async def _rendered(self, text: str, language: str) -> Media:
-        words = await asyncio.to_thread(self._words_for, language.partition("-")[0])
-        said = await asyncio.to_thread(speakable, text, language, words=words)
+        words = await WORKERS.run(self._words_for, language.partition("-")[0])
+        said = await WORKERS.run(speakable, text, language, words=words)
         if not any(char.isalnum() for char in said):
             raise SpeechError(SpeechFailure.EMPTY, "nothing in the text can be said")
         key = self._key(said, language)
@@ -127,7 +129,7 @@ class Speech:
             work = Path(name)
             raw = await self._engine.speak(said, language, work)
             levelled = work / "levelled.wav"
-            duration_ms = await asyncio.to_thread(level_speech, raw, levelled)
+            duration_ms = await WORKERS.run(level_speech, raw, levelled)
             sha256, size_bytes = await self._adopt(levelled)
         took_s = self._clock.monotonic() - began
         logger.info("%d characters of %s spoken in %.2f s", len(said), language, took_s)
@@ -136,22 +138,24 @@ class Speech:
     async def _open(self) -> None:
         async with self._opening:
             if not self._opened:
-                await asyncio.to_thread(self._prepare)
+                await WORKERS.run(self._prepare)
                 self._opened = True
 
     def _prepare(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        for left in self._folder.glob("work-*/*"):
-            left.unlink(missing_ok=True)
-        for left in self._folder.glob("work-*"):
-            left.rmdir()
+        for left in self._folder.glob("work-*"):  # of a run that was cut off; what cannot go does no harm
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    left.unlink(missing_ok=True)
         self._index.load()
 
     async def _save(self) -> None:
         """A lost index costs a render, so a full disk is no reason to keep a warning back."""
         async with self._saving:
             try:
-                await asyncio.to_thread(self._index.save, self._index.snapshot())
+                await WORKERS.run(self._index.save, self._index.snapshot())
             except OSError as error:
                 logger.warning("index of spoken texts not saved: %s", error.strerror)
 

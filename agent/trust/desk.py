@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
+from agent.errors import AgentError
 from agent.latest import Latest
 from agent.model.bulletin import ClockTrust
 from agent.model.issue import Refusal
@@ -183,8 +184,17 @@ class OrderDesk:
             genuine = authenticate(held.envelope, self._root())
             if isinstance(genuine, Refused):
                 logger.warning("order %s no longer believed: %s", held.id, genuine.refusal)
-            elif self._clock.trust < ClockTrust.RTC or genuine.order.expires > self._clock.now():
-                await self._on_accepted(genuine.order)
+            elif self._may_still_hold(genuine.order):
+                try:
+                    await self._on_accepted(genuine.order)
+                except AgentError as error:  # one order that cannot be taken up must not keep the others back
+                    logger.error("order %s not taken up again: %s", held.id, error)  # noqa: TRY400
+
+    def _may_still_hold(self, order: AnyOrder) -> bool:
+        floor = self._clock.floor
+        if floor is not None and order.expires <= floor:
+            return False
+        return self._clock.trust < ClockTrust.RTC or order.expires > self._clock.now()
 
     async def _reconsider(self) -> None:
         """Let envelopes be judged anew when sent again, once the reason for their refusal may be gone."""

@@ -75,7 +75,9 @@ class ScheduleRef(Document):
 class HoursWindow(Document):
     """Civil hours in which sound is allowed, with a level cap."""
 
-    weekdays: tuple[Annotated[int, Field(ge=1, le=7)], ...] = (1, 2, 3, 4, 5, 6, 7)
+    weekdays: tuple[Annotated[int, Field(ge=1, le=7)], ...] = Field(
+        default=(1, 2, 3, 4, 5, 6, 7), min_length=1, max_length=7
+    )
     start: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
     end: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
     max_minutes: int | None = Field(default=None, ge=1, le=1440)

@@ -5,10 +5,11 @@ Every report that must not be lost carries a ULID `id`; the receiver stores each
 
 from __future__ import annotations
 
+from datetime import MAXYEAR, MINYEAR, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from agent.model.bulletin import BulletinClass, SourceLevel
 from agent.model.report import AsRun, CutReason, MissedReason, Verdict
@@ -16,6 +17,26 @@ from agent.wire.base import Document, Line, Moment, Sha256, Ulid
 from agent.wire.orders import JobAction
 
 Short = Annotated[str, Field(max_length=100)]
+
+
+def _within(low: float, high: float) -> AfterValidator:
+    """What no sensor can measure is not a measurement: absent, and the rest of the report still counts."""
+    return AfterValidator(lambda value: value if value is None or low <= value <= high else None)
+
+
+Dbfs = Annotated[float | None, _within(-200, 20)]
+VolumeDb = Annotated[float | None, _within(-100, 40)]
+Amps = Annotated[float | None, _within(-1000, 1000)]
+Volts = Annotated[float | None, _within(-1000, 1000)]
+Celsius = Annotated[float | None, _within(-100, 300)]
+
+
+def _civil(moment: datetime | None) -> datetime | None:
+    """A moment that every time zone can tell, None for any other."""
+    return moment if moment is not None and MINYEAR < moment.year < MAXYEAR else None
+
+
+CivilMoment = Annotated[Moment | None, AfterValidator(_civil)]
 
 
 class Birth(Document):
@@ -56,18 +77,18 @@ class ZoneHealth(Document):
     on_air: Short | None = None
     title: Line | None = None
     sounding: bool = False
-    output_rms_dbfs: float | None = None
+    output_rms_dbfs: Dbfs = None
     line_active: bool | None = None
     amplifier_on: bool | None = None
     next_airing: Short | None = None
-    next_start: Moment | None = None
+    next_start: CivilMoment = None
     reason: Short | None = None
     rung: Short | None = None
-    volume_db: float | None = None
-    safety_until: Moment | None = None
-    supply_amps: float | None = None
-    supply_volts: float | None = None
-    amplifier_temperature_c: float | None = None
+    volume_db: VolumeDb = None
+    safety_until: CivilMoment = None
+    supply_amps: Amps = None
+    supply_volts: Volts = None
+    amplifier_temperature_c: Celsius = None
 
 
 class IssueReport(Document):
@@ -95,7 +116,7 @@ class Health(Document):
     mains: bool | None = None
     bearer: Short | None = None
     signal_dbm: int | None = None
-    temperature_c: float | None = None
+    temperature_c: Celsius = None
     outbox_waiting: int = 0
     outbox_dropped: int = 0
 
@@ -167,16 +188,16 @@ class AsRunReport(Document):
     first_sound: Moment | None = None
     played_ms: int = 0
     segments: tuple[SegmentReport, ...] = ()
-    output_rms_dbfs: float | None = None
-    output_peak_dbfs: float | None = None
+    output_rms_dbfs: Dbfs = None
+    output_peak_dbfs: Dbfs = None
     sounding_ms: int = 0
     sensed_ms: int | None = None
-    line_rms_dbfs: float | None = None
+    line_rms_dbfs: Dbfs = None
     amplifier_on: bool = False
     amplifier_fault: bool | None = None
     failed_items: tuple[Line, ...] = ()
     microphone_ms: int | None = None
-    supply_amps: float | None = None
+    supply_amps: Amps = None
     drawn_ms: int | None = None
     verdict: Verdict
     missed: MissedReason | None = None

@@ -107,7 +107,10 @@ class AlsaCapture:
 
 
 class SimulatedCapture:
-    """Hears a WAV file (16 bit, mono or stereo) over and over; it is unplugged by deleting it."""
+    """Hears a WAV file (16 bit, mono or stereo) over and over; it is unplugged by deleting it.
+
+    Any number of workers can hear it at once, as with a dsnoop device; real `hw` and `plughw` serve one.
+    """
 
     def __init__(self, path: str) -> None:
         """Read the file; raises CaptureError."""

@@ -124,9 +124,11 @@ class Decoder:
             callbacks.MediaSeekCb(self._seek_stream),
             callbacks.MediaCloseCb(lambda _opaque: None),
         )
-        events = self._player.event_manager()
+        # Not `event_manager()`: python-vlc remembers what that gave for ever, and this decoder with it.
+        manager: Any = vlc.libvlc_media_player_event_manager
+        self._events = manager(self._player)
         for kind in _END_EVENTS:
-            events.event_attach(getattr(vlc.EventType, kind), self._on_end)
+            self._events.event_attach(getattr(vlc.EventType, kind), self._on_end)
 
     def start(self, path: Path, media: Media, seek: Seek) -> None:
         """Begin to decode a file at a place planned by `Media.seek`.
@@ -209,6 +211,8 @@ class Decoder:
     def close(self) -> None:
         """Stop and release the player."""
         self.stop()
+        for kind in _END_EVENTS:
+            self._events.event_detach(getattr(vlc.EventType, kind))
         self._player.release()
 
     def _source(self, path: Path, media: Media, seek: Seek) -> Any:

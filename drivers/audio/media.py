@@ -30,8 +30,16 @@ _LIVE = {
 _FORMAT_BYTES = 64
 _ADTS_RATE_MAX = 12
 _MPEG_RATES = (44_100, 48_000, 32_000)
-_MPEG1_KILOBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-_MPEG2_KILOBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_MPEG1_KILOBITS = {
+    1: (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+}
+_MPEG2_KILOBITS = {
+    1: (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    3: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
 _TS_SYNC = 0x47
 _TS_PACKET_BYTES = 188
 _TS_PACKETS = 3
@@ -198,16 +206,23 @@ def adts_frame_bytes(head: bytes) -> int:
 
 
 def mpeg_frame_bytes(head: bytes) -> int:
-    """Length of the MPEG layer III frame whose header this is (ISO 11172-3, 13818-3), 0 when it is none."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:  # noqa: PLR2004  sync word, layer III
+    """Length of the MPEG audio frame (layer I to III) whose header this is, 0 when it is none.
+
+    Source: ISO 11172-3 section 2.4.1.3, 13818-3.
+    """
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0 or not head[1] & 6:  # noqa: PLR2004  sync word, layer
         return 0
+    layer = 4 - (head[1] >> 1 & 3)
     version, rate_code, code = head[1] >> 3 & 3, head[2] >> 2 & 3, head[2] >> 4
     if version == 1 or rate_code == 3 or code in (0, 15):  # noqa: PLR2004  reserved or free format
         return 0
     full = version == 3  # noqa: PLR2004  MPEG 1
-    kilobits = (_MPEG1_KILOBITS if full else _MPEG2_KILOBITS)[code]
+    kilobits = (_MPEG1_KILOBITS if full else _MPEG2_KILOBITS)[layer][code]
     rate = _MPEG_RATES[rate_code] >> {3: 0, 2: 1, 0: 2}[version]
-    return (144_000 if full else 72_000) * kilobits // rate + (head[2] >> 1 & 1)
+    padding = head[2] >> 1 & 1
+    if layer == 1:
+        return (12_000 * kilobits // rate + padding) * 4
+    return (72_000 if layer == 3 and not full else 144_000) * kilobits // rate + padding  # noqa: PLR2004
 
 
 def _recognise(head: bytes, size: int) -> Media | None:

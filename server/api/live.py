@@ -23,7 +23,7 @@ from server.live.announcements import Announcement, Announcements, LiveDraft
 from server.live.encoder import Container
 from server.live.limits import MESSAGE_BYTES
 from server.live.session import EndReason, LiveSession, LiveState, Over
-from server.problems import Problem, RefusedError
+from server.problems import Problem, RefusedError, StoreFailedError
 from server.reasons import Phrase
 from server.secret import digest
 
@@ -219,10 +219,12 @@ class LiveApi:
             await asyncio.sleep(TELL_EVERY_S)
 
     async def _say(self, socket_: web.WebSocketResponse, one: Announcement) -> None:
-        said = (await self._answer(one)).model_dump_json()
         try:
+            said = (await self._answer(one)).model_dump_json()
             async with asyncio.timeout(TELL_EVERY_S):
                 await socket_.send_str(said)
+        except (RefusedError, StoreFailedError) as error:
+            logger.warning("live %s: how many listen is not known now: %s", one.id, error)
         except (ConnectionError, TimeoutError):
             logger.debug("live %s: the browser does not read", one.id)
 

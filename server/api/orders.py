@@ -1,4 +1,4 @@
-"""The operator's routes of orders: emergencies, bulletins, jobs."""
+"""The operator's routes of orders: emergencies, bulletins, live sessions, jobs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from server.api.route import Parameter, Route, number, read_body
 from server.clock import utc_now
 from server.fleet import Fleet
 from server.order_book import OrderAnswerRow, OrderBook
-from server.order_drafts import BulletinDraft, CancelDraft, ControlDraft, EmergencyDraft, JobDraft
+from server.order_drafts import (
+    BulletinDraft,
+    CancelDraft,
+    ControlDraft,
+    EmergencyDraft,
+    JobDraft,
+    SourceGrantDraft,
+)
 from server.orders import Orders
 from server.problems import Problem, RefusedError
 from server.store import devices, orders, reports
@@ -127,6 +134,41 @@ class OrdersApi:
             ),
             Route(
                 "POST",
+                f"{API}/grants",
+                "Open a live session from a radio, an input of the box, multicast or a stream",
+                self.grant,
+                request=SourceGrantDraft,
+                response=models.OrderAnswer,
+                status=201,
+                errors=(Problem.NO_TARGET, Problem.LEVEL_TOO_HIGH, Problem.REQUEST_REUSED),
+            ),
+            Route(
+                "GET",
+                f"{API}/grants",
+                "Live sessions, announcements included, newest first",
+                self.grants,
+                response=models.OrderList,
+                parameters=_LIST,
+            ),
+            Route(
+                "GET",
+                f"{API}/grants/{{id}}",
+                "One live session",
+                self.one_grant,
+                response=models.OrderAnswer,
+                errors=(Problem.NOT_FOUND,),
+            ),
+            Route(
+                "POST",
+                f"{API}/grants/{{id}}/cancel",
+                "Close a live session",
+                self.cancel_grant,
+                request=CancelDraft,
+                response=models.OrderAnswer,
+                errors=(Problem.NOT_FOUND, Problem.MEDIA_UNKNOWN, Problem.NOTHING_TO_SAY),
+            ),
+            Route(
+                "POST",
                 f"{API}/boxes/{{id}}/jobs",
                 "Ask one box for an action",
                 self.box_job,
@@ -184,6 +226,19 @@ class OrdersApi:
 
     async def cancel_bulletin(self, request: web.Request) -> models.OrderAnswer:
         return await self._cancel(request, "bulletin")
+
+    async def grant(self, request: web.Request) -> models.OrderAnswer:
+        draft = await read_body(request, SourceGrantDraft)
+        return _answer(await self._orders.grant(draft, AUTHOR.get()))
+
+    async def grants(self, request: web.Request) -> models.OrderList:
+        return await self._list(request, "grant")
+
+    async def one_grant(self, request: web.Request) -> models.OrderAnswer:
+        return await self._one(request, "grant")
+
+    async def cancel_grant(self, request: web.Request) -> models.OrderAnswer:
+        return await self._cancel(request, "grant")
 
     async def box_job(self, request: web.Request) -> models.JobAnswer:
         asked = await read_body(request, ControlDraft)

@@ -17,7 +17,7 @@ from server.order_book import OrderAnswerRow
 from server.store.settings import Setting
 
 _LEVELS = ("commune", "hamlet")
-_FINAL = ("done", "sent", "sending", "failed", "waiting", "cancel_sure", "up", "down")
+_FINAL = ("done", "sent", "sending", "failed", "waiting", "cancel_sure", "own_message", "up", "down")
 _JOB_STATES = ("queued", "running", "succeeded", "failed", "rejected", "timed_out", "silent")
 _TEXT = '<textarea name="text" rows="5" maxlength="20000"></textarea>'
 _AUTHOR = '<input name="author" maxlength="300">'
@@ -176,7 +176,7 @@ def _controls(words: Words, desk: Desk) -> str:
 def _control(words: Words, box: Box) -> str:
     zones = box.health.zones if box.health else ()
     volume_db = next((one.volume_db for one in zones if one.volume_db is not None), None)
-    percent = "" if volume_db is None else min(100, round(100 * 10 ** (volume_db / 20)))
+    percent = "" if volume_db is None else round(100 * 10 ** (min(volume_db, 0.0) / 20))
     state = words("state.online") if box.online else words("state.offline")
     buttons = " ".join(
         f'<button type="button" data-action="{one}">{escape(_say(words, one))}</button>' for one in _ACTIONS

@@ -221,7 +221,7 @@ def _airings(words: Words, names: dict[str, str], airings: list[tuple[str, AsRun
                 ("first_sound", escape(words.first_sound(report.first_sound, report.planned_start))),
                 ("programme", escape(report.title)),
                 ("box", f"{escape(names.get(device, device))}<small>{escape(report.zone)}</small>"),
-                ("played", escape(words("seconds", n=words.decimal(report.played_ms / 1000)))),
+                ("played", escape(words.seconds(report.played_ms))),
                 ("level", escape(words.level(report.output_rms_dbfs))),
             ),
         )

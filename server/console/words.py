@@ -52,7 +52,7 @@ class Words:
         """Civil time, with the date if it is not today; a dash for None."""
         if at is None:
             return "–"
-        there, today = at.astimezone(CIVIL), self._now.astimezone(CIVIL)
+        there, today = _civil(at), _civil(self._now)
         return f"{there:%H:%M:%S}" if there.date() == today.date() else f"{there:%H:%M:%S %d/%m}"
 
     def first_sound(self, at: datetime | None, planned: datetime) -> str:
@@ -60,7 +60,7 @@ class Words:
         if at is None:
             return "–"
         late_s = (at - planned).total_seconds()
-        there = at.astimezone(CIVIL)
+        there = _civil(at)
         point = "," if self.language == "vi" else "."
         tenth = there.microsecond // 100_000
         return f"{there:%H:%M:%S}{point}{tenth} ({self.decimal(late_s, sign=True)}\u00a0s)"
@@ -68,6 +68,11 @@ class Words:
     def level(self, dbfs: float | None) -> str:
         """A level in dBFS; a dash for None."""
         return "–" if dbfs is None else f"{self.decimal(dbfs)} dBFS"
+
+    def seconds(self, played_ms: int) -> str:
+        """Milliseconds as seconds, with their unit."""
+        most = 2**53  # beyond it a float cannot hold what a box claims
+        return self("seconds", n=self.decimal(max(-most, min(played_ms, most)) / 1000))
 
     def decimal(self, value: float, *, sign: bool = False) -> str:
         """One digit after the comma, or the point in English."""
@@ -84,6 +89,14 @@ class Words:
             if seconds >= length:
                 return self(f"ago.{unit}", n=seconds // length)
         return self("ago.second", n=seconds)
+
+
+def _civil(at: datetime) -> datetime:
+    """Civil time of a moment; UTC at either end of the calendar, where there is none."""
+    try:
+        return at.astimezone(CIVIL)
+    except OverflowError:
+        return at
 
 
 _PLACES = ("subject", "zone", "device", "item", "name", "detail", "board", "file", "code")

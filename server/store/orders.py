@@ -21,7 +21,9 @@ KEEP_DOCUMENTS = timedelta(days=400)
 FORGOTTEN_AT_ONCE = 200
 
 _ORDERS = (
-    "SELECT d.*, o.batch, o.scope_kind, o.scope, b.ended_by FROM orders o JOIN documents d ON d.id = o.id"
+    "SELECT d.*, o.batch, o.scope_kind, o.scope, b.ended_by,"
+    " (SELECT e.kind FROM batches e WHERE e.id = b.cancels) AS ends"
+    " FROM orders o JOIN documents d ON d.id = o.id"
     " LEFT JOIN batches b ON b.id = o.batch "
 )
 
@@ -52,12 +54,18 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """One signed order."""
+    """One signed order.
+
+    Attributes:
+        ended: its batch was ended by another.
+        ends: of a cancel, the kind of what it ends.
+    """
 
     document: DocumentRow
     batch: str
     scope: Scope
     ended: bool
+    ends: str | None = None
 
 
 def insert_batch(conn: sqlite3.Connection, row: BatchRow) -> None:
@@ -136,6 +144,12 @@ def orders_of(conn: sqlite3.Connection, batch: str) -> tuple[OrderRow, ...]:
     """The orders of a batch, as they were numbered."""
     rows = conn.execute(_ORDERS + "WHERE o.batch = ? ORDER BY o.rowid", (batch,))
     return tuple(_order(row) for row in rows)
+
+
+def scopes_given(conn: sqlite3.Connection, batch: str) -> frozenset[tuple[str, str]]:
+    """Kind and name of every scope for which a batch has an order."""
+    rows = conn.execute("SELECT scope_kind, scope FROM orders WHERE batch = ?", (batch,))
+    return frozenset((row["scope_kind"], row["scope"]) for row in rows)
 
 
 def waiting(conn: sqlite3.Connection, now: datetime, kinds: Iterable[str] | None = None) -> list[OrderRow]:
@@ -240,4 +254,4 @@ def _batch(row: sqlite3.Row) -> BatchRow:
 
 def _order(row: sqlite3.Row) -> OrderRow:
     scope = Scope(kind=ScopeKind(row["scope_kind"]), id=row["scope"])
-    return OrderRow(document_of(row), row["batch"], scope, row["ended_by"] is not None)
+    return OrderRow(document_of(row), row["batch"], scope, row["ended_by"] is not None, row["ends"])

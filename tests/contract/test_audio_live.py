@@ -33,6 +33,7 @@ pytestmark = pytest.mark.slow  # sound takes its time
 
 FORMS = {
     "mp3": ("-c:a", "libmp3lame", "-b:a", "64k", "-f", "mp3"),
+    "mp2": ("-c:a", "mp2", "-b:a", "128k", "-f", "mp2"),
     "aac": ("-c:a", "aac", "-b:a", "96k", "-f", "adts"),
     "ts": ("-c:a", "aac", "-b:a", "96k", "-f", "mpegts"),
     "opus": ("-c:a", "libopus", "-b:a", "64k", "-page_duration", "100000", "-f", "ogg"),

@@ -96,6 +96,45 @@ async def test_an_emergency_is_reviewed_sent_and_ended_by_two_presses(tmp_path: 
         assert (ended["state"], ended["ended"]["author"]) == ("cancelled", "console")
 
 
+async def test_an_emptied_text_is_reviewed_as_the_station_s_own_message(tmp_path: Path) -> None:
+    async with an_officer(tmp_path) as (_, __, page):
+        await page.run("document.getElementById('emergency').elements.text.value = ''")
+        await click(page, "#emergency [data-area=all]")
+        await click(page, "#emergency [type=submit]")
+        review = await page.run("document.querySelector('#emergency .confirm').innerText")
+        assert "Loa sẽ phát tin soạn sẵn của xã cho việc này." in review
+
+
+async def test_trying_again_after_a_lost_answer_makes_one_order_and_one_recording(tmp_path: Path) -> None:
+    async with an_officer(tmp_path) as (bench, _, page):
+        await page.run(
+            "{ const real = window.fetch; window.asked = []; let lost = 0;"
+            " window.fetch = async (path, how) => { window.asked.push(path);"
+            "  const answer = await real(path, how);"
+            "  if (/bulletins$|emergencies$/.test(path) && how && how.method === 'POST' && ++lost % 2)"
+            "   throw new Error('lost');"
+            "  return answer; };"
+            " const f = document.getElementById('bulletin').elements;"
+            " f.title.value = 'Họp'; f.text.value = 'Mời họp.';"
+            " f.start.step = 1; f.start.value = new Date(Date.now() + 7 * 3600e3 + 3600e3)"
+            "  .toISOString().slice(0, 17) + '30'; }"
+        )
+        await click(page, "#bulletin [data-area=all]")
+        await click(page, "#bulletin [type=submit]")
+        await page.until("document.querySelector('#bulletin > output').className === 'bad'", 60)
+        await click(page, "#bulletin [type=submit]")
+        await page.until("document.querySelector('#bulletin > output').className === 'good'", 60)
+        (sent,) = (await bench.call("GET", "/api/v1/bulletins"))["orders"]
+        assert datetime.fromisoformat(sent["body"]["start"]).second == 30
+        assert await page.run("window.asked.filter((one) => one === '/api/v1/speech').length") == 1
+        await click(page, "#emergency [data-area=all]")
+        for outcome in ("bad", "good"):
+            await click(page, "#emergency [type=submit]")  # reviewed afresh each time
+            await click(page, "#emergency [data-go]")
+            await page.until(f"document.querySelector('#emergency output').className === '{outcome}'")
+        assert len((await bench.call("GET", "/api/v1/emergencies"))["orders"]) == 1
+
+
 async def test_what_is_forgotten_is_said_in_vietnamese(tmp_path: Path) -> None:
     async with an_officer(tmp_path) as (_, __, page):
         await click(page, "#emergency [type=submit]")

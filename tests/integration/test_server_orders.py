@@ -18,7 +18,7 @@ from agent.model.bulletin import ClockTrust
 from agent.trust.verify import Accepted, BoxPlace, Refused, judge
 from agent.wire.device_api import EnrolAnswer, HeartbeatRequest
 from agent.wire.envelope import parse_envelope
-from agent.wire.orders import ORDER_KINDS, Cancel, Desired, Emergency, Job, JobAction
+from agent.wire.orders import ORDER_KINDS, Cancel, Desired, Emergency, Grant, Job, JobAction
 from agent.wire.reports import Event, EventType, JobReport, JobState
 from agent.wire.root import Root
 from agent.wire.schedule import read_schedule
@@ -346,6 +346,38 @@ async def test_a_job_comes_back_with_its_result(tmp_path: Path) -> None:
         assert not answer["overdue"]
 
 
+@pytest.mark.parametrize(
+    ("source", "address"),
+    [
+        ("fm", "99.5"),
+        ("line_in", ""),
+        ("microphone", "usb"),
+        ("multicast", "239.1.2.3:5004"),
+        ("stream", "https://vov.example.vn/vov1.mp3"),
+    ],
+)
+async def test_a_live_session_from_any_source_is_opened_and_closed(
+    tmp_path: Path, source: str, address: str
+) -> None:
+    async with a_server(tmp_path) as bench:
+        box = await bench.enrol()
+        body = {"source": source, "address": address, "speaker": "Lan", "all": True, "minutes": 5}
+        given = await bench.call("POST", "/api/v1/grants", json=body, expect=201)
+        (listed,) = await held(bench, box)
+        accepted = obeyed(box, await fetched(bench, box, listed["url"]))
+        assert isinstance(accepted, Accepted)
+        assert isinstance(accepted.order, Grant)
+        assert (accepted.order.source, accepted.order.address) == (source, address)
+        for path in ("/api/v1/grants?state=in_force", "/api/v1/orders?kind=grant"):
+            assert [one["id"] for one in (await bench.call("GET", path))["orders"]] == [given["id"]]
+        await bench.call("POST", f"/api/v1/grants/{given['id']}/cancel", json={})
+        assert (await bench.call("GET", f"/api/v1/grants/{given['id']}"))["state"] == "cancelled"
+        assert [one["kind"] for one in await held(bench, box)] == ["cancel"]
+        paths = (await bench.call("GET", "/api/v1/openapi.json"))["paths"]
+        assert {"post", "get"} <= set(paths["/api/v1/grants"])
+        assert "post" in paths["/api/v1/grants/{id}/cancel"]
+
+
 async def test_jobs_reach_a_box_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     async with a_server(tmp_path) as bench:
         box = await bench.enrol()
@@ -539,6 +571,15 @@ async def test_a_schedule_may_relay_another_station(tmp_path: Path) -> None:
         ),
         ("/api/v1/bulletins", {"all": True, "parts": [{"text": "a"}, {"text": "b"}]}, "invalid", "parts"),
         ("/api/v1/jobs", {"all": True, "action": "explode"}, "invalid", "action"),
+        ("/api/v1/grants", {"all": True, "speaker": "Lan", "source": "stream"}, "invalid", "body"),
+        ("/api/v1/grants", {"all": True, "speaker": "Lan", "source": "fm"}, "invalid", "body"),
+        (
+            "/api/v1/grants",
+            {"all": True, "speaker": "Lan", "source": "fm", "address": "120.5"},
+            "invalid",
+            "address",
+        ),
+        ("/api/v1/grants", {"speaker": "Lan", "source": "line_in"}, "invalid", "body"),
     ],
 )
 async def test_a_wrong_order_names_its_field_and_nothing_is_kept(

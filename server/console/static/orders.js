@@ -10,6 +10,20 @@ function request_id() {
   return Array.from(bytes, (one) => one.toString(16).padStart(2, "0")).join("");
 }
 
+// The id of a request: the same until it has succeeded or says something else, so that trying again after a
+// lost answer makes no second order.
+function asked_once() {
+  let id = "", last = "";
+  return {
+    id_of(body) {
+      const now = JSON.stringify(body);
+      if (now !== last) [id, last] = [request_id(), now];
+      return id;
+    },
+    done() { last = ""; },
+  };
+}
+
 function say(output, text, good) {
   output.textContent = text;
   output.className = good === undefined ? "" : good ? "good" : "bad";
@@ -74,6 +88,7 @@ const emergency = document.getElementById("emergency");
   const fields = emergency.elements;
   let prefilled = "";
   let draft = null;
+  const asked = asked_once();
 
   const prefill = () => {
     const text = fields.event.selectedOptions[0].dataset.text;
@@ -89,7 +104,6 @@ const emergency = document.getElementById("emergency");
     event.preventDefault();
     const text = fields.text.value.trim();
     draft = {
-      request_id: request_id(),
       event: fields.event.value,
       level: fields.level.value,
       minutes: Number(fields.minutes.value),
@@ -99,10 +113,11 @@ const emergency = document.getElementById("emergency");
       parts: text && text !== prefilled ? [{ language: "vi", text }] : [],
       ...chosen_areas(emergency),
     };
+    draft.request_id = asked.id_of(draft);
     const rows = [
       [fields.event.parentElement.firstChild.textContent, fields.event.selectedOptions[0].textContent],
       [emergency.querySelector(".areas legend").textContent, area_names(emergency).join("\n") || "–"],
-      [fields.text.parentElement.firstChild.textContent, text || "–"],
+      [fields.text.parentElement.firstChild.textContent, text || [words.own_message, prefilled].join("\n").trim()],
       [fields.minutes.parentElement.firstChild.textContent, fields.minutes.value],
       [fields.level.parentElement.firstChild.textContent, fields.level.selectedOptions[0].textContent],
     ];
@@ -120,7 +135,7 @@ const emergency = document.getElementById("emergency");
   confirm.querySelector("[data-go]").addEventListener("click", async () => {
     const buttons = confirm.querySelectorAll("button");
     const sent = await guarded(output, buttons, async () => { await call("POST", "/api/v1/emergencies", draft); });
-    if (sent) { emergency.reset(); prefilled = ""; prefill(); }
+    if (sent) { asked.done(); emergency.reset(); prefilled = ""; prefill(); }
     if (sent) show(false);
     refresh_in_force();
   });
@@ -154,34 +169,44 @@ document.addEventListener("click", async (event) => {
 
 const bulletin = document.getElementById("bulletin");
 {
-  let asked = request_id();
+  const asked = asked_once();
+  let kept = { file: null, key: "", media: null }; // uploaded or spoken already, should the order fail
+
+  async function media_of(title, text, file) {
+    const key = JSON.stringify([title, file ? "" : text]);
+    if (kept.media && kept.file === file && kept.key === key) return kept.media;
+    let media = null;
+    if (file) {
+      const path = `/api/v1/media?title=${encodeURIComponent(title)}`;
+      media = await call("POST", path, file, "application/octet-stream");
+    } else if (text) {
+      media = await call("POST", "/api/v1/speech", { text, title });
+    }
+    kept = { file, key, media };
+    return media;
+  }
+
   bulletin.addEventListener("submit", async (event) => {
     event.preventDefault();
     const fields = bulletin.elements;
     const output = bulletin.querySelector(":scope > output");
     const sent = await guarded(output, bulletin.querySelectorAll("button"), async () => {
-      const title = fields.title.value.trim(), text = fields.text.value.trim(), file = fields.file.files[0];
-      let media = null;
-      if (file) {
-        const path = `/api/v1/media?title=${encodeURIComponent(title)}`;
-        media = await call("POST", path, file, "application/octet-stream");
-      } else if (text) {
-        media = await call("POST", "/api/v1/speech", { text, title });
-      }
+      const title = fields.title.value.trim(), text = fields.text.value.trim();
+      const media = await media_of(title, text, fields.file.files[0] || null);
       const part = { language: "vi", title, text };
       if (media) part.media = media.sha256;
       const body = {
-        request_id: asked,
         class: fields.class.value,
         author: fields.author.value.trim(),
         parts: [part],
         ...chosen_areas(bulletin),
       };
-      if (fields.start.value) body.start = `${fields.start.value}:00+07:00`; // Việt Nam, all year
+      const start = fields.start.value; // with seconds only where somebody gave them
+      if (start) body.start = `${start.length > "2026-01-01T05:00".length ? start : `${start}:00`}+07:00`; // Việt Nam
+      body.request_id = asked.id_of(body);
       await call("POST", "/api/v1/bulletins", body);
     });
-    asked = request_id();
-    if (sent) bulletin.reset();
+    if (sent) { asked.done(); bulletin.reset(); }
     refresh_bulletins();
   });
 }

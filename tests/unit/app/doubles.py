@@ -71,7 +71,7 @@ class Player:
     """A zone's player that does what it is told and notes it."""
 
     zone: ZoneId
-    view: ZoneView = ZoneView(Reason.NOTHING_DUE)
+    view: ZoneView = field(default_factory=lambda: ZoneView(Reason.NOTHING_DUE))
     wanted: object = None
     title: str = "Bản tin"
     amplifier: Amplifier = field(default_factory=Amplifier)

@@ -34,3 +34,16 @@ async def test_error_of_the_work_is_the_callers() -> None:
 
     with pytest.raises(ValueError, match="disk"):
         await in_thread(work)
+
+
+async def test_hanging_name_lookups_do_not_hold_the_media_back() -> None:
+    go_on = threading.Event()
+    loop = asyncio.get_running_loop()
+    stuck = [loop.run_in_executor(None, go_on.wait, 20) for _ in range(40)]
+    try:
+        async with asyncio.timeout(10):
+            assert (await in_thread(threading.current_thread)).name.startswith("media")
+        assert not any(one.done() for one in stuck)
+    finally:
+        go_on.set()
+        await asyncio.gather(*stuck)

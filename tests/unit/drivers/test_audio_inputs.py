@@ -22,6 +22,9 @@ from drivers.audio.media import UnreadableError, adts_frame_bytes, find_stream, 
 from tests.contract import sound
 
 MP3_FRAME = b"\xff\xfb\x54\xc0" + bytes(188)  # MPEG 1, layer III, 64 kbit/s, 48 kHz: 192 bytes
+LAYER_2_FRAME = b"\xff\xfd\x84\xc4" + bytes(380)  # MPEG 1, layer II, 128 kbit/s, 48 kHz: 384 bytes
+LSF_LAYER_2_FRAME = b"\xff\xf5\x80\xc4" + bytes(413)  # MPEG 2, layer II, 64 kbit/s, 22.05 kHz: 417 bytes
+LAYER_1_FRAME = b"\xff\xff\x44\xc4" + bytes(124)  # MPEG 1, layer I, 128 kbit/s, 48 kHz: 128 bytes
 LSF_FRAME = b"\xff\xf3\x40\xc0" + bytes(100)  # MPEG 2, 32 kbit/s, 22.05 kHz: 104 bytes
 ADTS_FRAME = b"\xff\xf1\x4c\x40\x19\x1f\xfc" + bytes(193)  # 200 bytes
 TS_PACKET = b"\x47" + bytes(187)
@@ -30,8 +33,11 @@ TS_PACKET = b"\x47" + bytes(187)
 def test_frame_lengths() -> None:
     assert mpeg_frame_bytes(MP3_FRAME) == 192
     assert mpeg_frame_bytes(LSF_FRAME) == 104
+    assert mpeg_frame_bytes(LAYER_2_FRAME) == len(LAYER_2_FRAME) == 384
+    assert mpeg_frame_bytes(LSF_LAYER_2_FRAME) == len(LSF_LAYER_2_FRAME) == 417
+    assert mpeg_frame_bytes(LAYER_1_FRAME) == len(LAYER_1_FRAME) == 128
     assert adts_frame_bytes(ADTS_FRAME) == 200
-    for wrong in (b"", b"\xff\xff\xff\xff", b"\xff\xfb\xf0\x00", b"\xff\xfb\x5c\x00", b"\xff\xfd\x50\x00"):
+    for wrong in (b"", b"\xff\xff\xff\xff", b"\xff\xfb\xf0\x00", b"\xff\xfb\x5c\x00", b"\xff\xf9\x50\x00"):
         assert mpeg_frame_bytes(wrong) == 0
         assert adts_frame_bytes(wrong) == 0
 
@@ -41,6 +47,8 @@ def test_frame_lengths() -> None:
     [
         (MP3_FRAME * 4, "mpeg", 0),
         (MP3_FRAME[50:] + MP3_FRAME * 4, "mpeg", 142),
+        (LAYER_2_FRAME[50:] + LAYER_2_FRAME * 4, "mpeg", 334),
+        (LAYER_1_FRAME * 4, "mpeg", 0),
         (ADTS_FRAME * 4, "aac", 0),
         (b"\x00\x01" + TS_PACKET * 4, "ts", 2),
         (b"OggS" + bytes(100), "ogg", 0),

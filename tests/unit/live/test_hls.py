@@ -105,3 +105,23 @@ async def test_list_that_stands_still_is_a_loss() -> None:
     await clock.pass_(40.0)
     with pytest.raises(LiveLostError, match="not advanced"):
         await running
+
+
+async def test_big_segment_is_given_in_small_bites() -> None:
+    clock = FakeClock()
+
+    @asynccontextmanager
+    async def fetch(path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        async def chunks() -> AsyncIterator[bytes]:
+            assert path
+            yield b"x" * 4_000_000
+
+        yield chunks()
+
+    ear = Ear(clock)
+    stream = HlsStream(Web(fetch), "/a/list", listed(0, 1, "#EXT-X-ENDLIST\n"), clock)
+    running = asyncio.create_task(stream.run(ear))
+    await clock.pass_(6.0)
+    await running
+    assert sum(size for _, size in ear.came) == 4_000_000
+    assert max(size for _, size in ear.came) <= 16 * 1024

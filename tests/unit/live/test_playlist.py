@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.live import playlist
 from agent.live.api import LiveRefusedError
 from agent.live.playlist import MAX_SEGMENTS, is_hls, media_playlist, rendition, stream_named
 from agent.live.web import is_own, joined
@@ -69,6 +70,7 @@ def test_segments_are_numbered_and_marks_belong_to_the_next() -> None:
         ("#EXT-X-MEDIA-SEQUENCE:1e300\n", "number"),
         ("x\n" * (MAX_SEGMENTS + 1), "segments"),
         ("#\n" * 50_000, "lines"),
+        ("#EXT-X-MAP:" + "A" * 5000, "line of more than 4096"),
     ],
 )
 def test_playlist_that_cannot_be_played_is_refused_by_name(more: str, said: str) -> None:
@@ -98,3 +100,8 @@ def test_addresses_within_playlists() -> None:
     for hostile in ("file:///etc/passwd", "data:audio/mpeg,x", "http://[::1", "ftp://a/b"):
         with pytest.raises(LiveRefusedError):
             joined("http://a/b/c.m3u8", hostile)
+
+
+def test_attributes_are_found_only_at_the_beginning_of_a_name() -> None:
+    assert playlist._ATTRIBUTE.match("AB=1", 1) is None, "a long name is tried once, not from each letter"
+    assert playlist._attributes('#X:A-B="x,y",C=1, D=2') == {"A-B": "x,y", "C": "1", "D": "2"}

@@ -35,7 +35,6 @@ def test_header_padding_extension_and_contributors_are_taken_off() -> None:
         b"what is no RTP",
         packet(1, b""),
         packet(1, first=0x40),
-        packet(1, kind=72),
         packet(1, b"ab\xff", first=0xA0),
         packet(1, b"ab", first=0x90),
         packet(1, b"ab\0", first=0xA0),
@@ -81,8 +80,17 @@ def test_first_sender_is_held_to() -> None:
     first = stream.feed(packet(1, b"G" * 188))
     assert first == b"G" * 188
     assert stream.feed(packet(2, b"F" * 188, ssrc=8)) == b""
-    assert stream.feed(packet(2, b"H" * 188)) == b"H" * 188
     assert stream.ignored == 1
+    assert stream.feed(packet(2, b"H" * 188)) == b"H" * 188
+    assert stream.ignored == 0, "strangers in between do no harm"
+
+
+def test_control_packets_on_the_same_port_are_not_held_against_the_sender() -> None:
+    stream = RtpStream()
+    stream.feed(packet(1, b"G" * 188))
+    for kind in (72, 73, 200 & 127, 201):
+        assert stream.feed(bytes((0x80, kind)) + bytes(26)) == b""
+    assert stream.ignored == 0
 
 
 def test_companded_sound_becomes_wav() -> None:

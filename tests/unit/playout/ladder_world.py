@@ -9,7 +9,7 @@ be true, by rules of its own instead of those of the plan.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from agent.model.bulletin import (
@@ -35,15 +35,14 @@ from agent.playout.airing_log import AiringLog, blank_record
 from agent.playout.ladder import LEVELS, AiringInZone, Reason, Rung, Standing, StationState
 from agent.playout.plan import LONGEST_LOOK, Due, Plan, ZonePlan, plan
 from agent.playout.station import Station
-from agent.playout.stretch import Stretch, cut_of
-from tests.support.clock import NS, FakeClock
+from agent.playout.stretch import KEPT, Stretch, cut_of
+from tests.support.clock import FakeClock
 
 ZONES = (ZoneId("square"), ZoneId("market"))
 BEGIN = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
 WINDOW = timedelta(seconds=40)
 FILES = ("a" * 64, "b" * 64, "c" * 64)
 LIVE_IDS = ("relay", "grant")
-KEPT = frozenset({CutReason.PREEMPTED, CutReason.PAUSED, CutReason.SAFETY_STOP})
 SECOND = timedelta(seconds=1)
 TICK = timedelta(microseconds=1)
 
@@ -238,8 +237,10 @@ class World:
 
     def move(self, by: timedelta) -> None:
         for zone, one in self.playing.items():
-            if one.stretch.session is not None:
-                self.station.add_used(zone, one.stretch.session, by // timedelta(milliseconds=1))
+            hours = self.station.hours
+            session = hours.session(self.clock.now()) if hours is not None else None
+            if session is not None and one.stretch.rung < Rung.EMERGENCY:
+                self.station.add_used(zone, session.key, by // timedelta(milliseconds=1))
         self.clock.move(by)
         self.settle()
 
@@ -248,7 +249,8 @@ class World:
     def settle(self) -> None:
         """Let the zones follow the plan until nothing changes any more."""
         for _ in range(30):
-            if not any([self._follow(zone) for zone in ZONES]):
+            changed = [self._follow(zone) for zone in ZONES]
+            if not any(changed):
                 break
         else:
             raise AssertionError("the zones never come to rest")
@@ -289,11 +291,9 @@ class World:
         self.logs.add(key)
         self.known[key] = airing
         self.station.begin(airing.id, zone)
-        session = wanted.hours.session if wanted.hours is not None else None
-        counted = session.key if session is not None and due.rung < Rung.EMERGENCY else None
         stretch = Stretch(
             1, airing, due.rung, 0, from_ms, due.item_index, due.floating,
-            AiringLog(blank_record(airing, zone, 1, airing.order_id)), 0, counted, (), -1.0, 0.0,
+            AiringLog(blank_record(airing, zone, 1, airing.order_id)), 0, (), -1.0, 0.0,
             started_ns=0,
         )  # fmt: skip
         self.playing[zone] = Playing(stretch, now)
@@ -310,11 +310,12 @@ class World:
             self._finish(key, "heard")
             return
         self.cuts[key] = Cut(one.stretch.position_ms, now, cut)
+        if cut in KEPT and one.airing.programme.resume is Resume.DROP:
+            self._finish(key, "dropped")
+            return
         position_ms = one.stretch.goes_on_at(cut)
         if position_ms is not None:
             self.station.hold(one.airing, zone, position_ms)
-        elif cut is CutReason.PREEMPTED and one.airing.programme.resume is Resume.DROP:
-            self._finish(key, "dropped")
 
     def _note(self, zone: ZoneId) -> None:
         one = self.playing[zone]
@@ -431,9 +432,7 @@ class World:
         one, two = (LEVELS[each.airing.programme.level] for each in (mine, other))
         return one < two or (one == two and mine.rank >= other.rank)
 
-    def _can(
-        self, one: Standing, zone: ZoneId, state: StationState, now: datetime, *, outside: bool
-    ) -> bool:
+    def _can(self, one: Standing, zone: ZoneId, state: StationState, now: datetime, *, outside: bool) -> bool:
         """Whether an order could sound now, judged by the rules a person would give."""
         airing = one.airing
         if zone not in one.zones or (airing.id, zone) in self.final or one.fixed:
@@ -458,7 +457,8 @@ class World:
             (airing.id, zone)
             for airing in self.timetable.between(BEGIN, self.clock.now())
             for zone in ZONES
-            if not airing.programme.fallback and (not airing.programme.zones or zone in airing.programme.zones)
+            if not airing.programme.fallback
+            and (not airing.programme.zones or zone in airing.programme.zones)
         }
         assert promised <= set(self.final), "a promised airing has no final record"
         for key, how in self.final.items():
@@ -481,7 +481,6 @@ __all__ = [
     "World",
     "file_item",
     "live_item",
-    "replace",
     "scheduled",
     "seconds",
 ]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.model.bulletin import BulletinClass, ClockTrust, SourceLevel
+from agent.model.bulletin import BulletinClass, ClockTrust, Item, SourceLevel
 from agent.model.live import LiveState
 from agent.model.schedule import Programme, Resume
 from agent.playout.ladder import Rung
@@ -27,7 +27,9 @@ class Told:
         getattr(world, self.name)(*self.arguments, **self.more)
 
     def __repr__(self) -> str:
-        said = [repr(one) for one in self.arguments] + [f"{key}={value!r}" for key, value in self.more.items()]
+        said = [repr(one) for one in self.arguments] + [
+            f"{key}={value!r}" for key, value in self.more.items()
+        ]
         return f"Told({self.name!r}, {', '.join(said)})"
 
 
@@ -65,11 +67,17 @@ disturbances = {
     "priority": one(orders(Rung.PRIORITY)),
     "test": one(orders(Rung.TEST)),
     "fixed": one(
-        st.builds(lambda level, length: Told("order", Rung.PRIORITY, level, length, fixed=True), levels, lengths)
+        st.builds(
+            lambda level, length: Told("order", Rung.PRIORITY, level, length, fixed=True), levels, lengths
+        )
     ),
     "cancel": one(st.builds(lambda number: Told("cancel", number), st.integers(0, 3))),
-    "safety": one(st.builds(lambda zone, lasts: Told("safety", zone, lasts), zones, st.sampled_from([0, 3, 25]))),
-    "pause": one(st.builds(lambda zone, lasts: Told("pause", zone, lasts), zones, st.sampled_from([0, 3, 25]))),
+    "safety": one(
+        st.builds(lambda zone, lasts: Told("safety", zone, lasts), zones, st.sampled_from([0, 3, 25]))
+    ),
+    "pause": one(
+        st.builds(lambda zone, lasts: Told("pause", zone, lasts), zones, st.sampled_from([0, 3, 25]))
+    ),
     "hours": one(hours | st.just(Told("always"))),
     "media": st.integers(0, 2).flatmap(
         lambda number: passing(Told("media", number, there=False), Told("media", number, there=True))
@@ -99,7 +107,7 @@ def happenings(draw: st.DrawFn) -> list[Told]:
 def programmes(draw: st.DrawFn, name: str) -> Programme:
     start, resume = draw(st.integers(1, 60)), draw(st.sampled_from(list(Resume)))
     if draw(st.integers(0, 3)) == 0:
-        items = (live_item("relay", draw(lengths)),)
+        items: tuple[Item, ...] = (live_item("relay", draw(lengths)),)
         resume = Resume.CLOCK
     else:
         items = tuple(
@@ -123,10 +131,31 @@ def schedules(draw: st.DrawFn) -> tuple[Programme, ...]:
     return tuple(draw(programmes(f"p{number}")) for number in range(draw(st.integers(1, 4))))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schedules(), happenings())
 def test_whatever_happens_the_ladder_holds(listed: tuple[Programme, ...], happening: list[Told]) -> None:
     world = World(listed)
     for event in happening:
         event(world)
     world.close()
+
+
+def test_a_waiting_bulletin_that_is_cancelled_never_sounds() -> None:
+    world = World(())
+    world.order(Rung.EMERGENCY, SourceLevel.COMMUNE, 5)
+    world.order(Rung.PRIORITY, SourceLevel.COMMUNE, 30, fixed=True)
+    world.wait(timedelta(seconds=5))
+    assert len(world.station.state.cut) == len(ZONES)
+    world.cancel(1)
+    world.wait(timedelta(seconds=20))
+    assert {key[0].partition(".")[0] for key, _ in world.starts} == {"o1"}
+
+
+def test_a_late_bulletin_cut_by_the_hours_does_not_go_back() -> None:
+    world = World([scheduled("p", 1, (file_item("i", FILES[0], 30),))])
+    world.wait(timedelta(seconds=5))
+    world.safety(ZONES[0], 10)
+    world.wait(timedelta(seconds=15))
+    world.hours(100, 200, None)
+    world.wait(timedelta(seconds=2))
+    world.always()

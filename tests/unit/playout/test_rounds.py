@@ -17,7 +17,6 @@ from agent.playout.rounds import (
     emergency_programme,
     grant_programme,
     lease_s,
-    left_s,
     may_cancel,
     next_round_s,
 )
@@ -151,21 +150,6 @@ def test_a_lease_ends_with_the_order_if_the_clock_can_tell(
     trust: ClockTrust, expires_in: timedelta, wanted: float
 ) -> None:
     assert lease_s(30, NOON + expires_in, NOON, trust) == wanted
-
-
-@pytest.mark.parametrize(
-    ("trust", "later", "wanted"),
-    [
-        (ClockTrust.RTC, timedelta(minutes=10), 1200),
-        (ClockTrust.RTC, timedelta(hours=1), -1800),
-        (ClockTrust.RTC, timedelta(minutes=-10), 1800),
-        (ClockTrust.UNKNOWN, timedelta(hours=1), 1800),
-    ],
-)
-def test_time_without_power_counts_if_the_clock_can_tell(
-    trust: ClockTrust, later: timedelta, wanted: float
-) -> None:
-    assert left_s(1800, NOON, NOON + later, trust) == wanted
 
 
 KNOWN = {

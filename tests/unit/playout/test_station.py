@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -82,7 +83,7 @@ def test_resuming_ends_a_pause_at_once() -> None:
 
 def test_every_verb_of_a_person_wakes_the_zones() -> None:
     station, _ = a_station()
-    for verb in (
+    verbs: tuple[Callable[[], None], ...] = (
         lambda: station.safety_stop((ZONE,), 1),
         lambda: station.safety_release((ZONE,)),
         lambda: station.pause(ZONE, 1),
@@ -90,7 +91,8 @@ def test_every_verb_of_a_person_wakes_the_zones() -> None:
         lambda: station.set_preference(("a",)),
         lambda: station.set_hours(Hours(1, "UTC", ())),
         lambda: station.set_audio(ZONE, ok=False),
-    ):
+    )
+    for verb in verbs:
         before = station.changed.value
         verb()
         assert station.changed.value > before

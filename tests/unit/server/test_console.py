@@ -11,6 +11,7 @@ from agent.model.report import MissedReason, Verdict
 from agent.model.text import Language, say
 from agent.wire.reports import AsRunReport, Birth, Health, IssueReport, Reported, ZoneHealth
 from agent.wire.ulid import new_ulid
+from server.console.orders_page import Desk, whole
 from server.console.page import tables
 from server.console.words import Words
 from server.fleet import Box
@@ -160,6 +161,33 @@ def test_a_zone_says_why_it_is_quiet_how_loud_it_is_and_that_somebody_works_at_i
     assert "khẩn cấp: bao-lu" in text_of(tables(Words("vi", NOW), [replace(a_box(), health=health)], []))
     unheard_of = health.model_copy(update={"zones": (zone.model_copy(update={"reason": "moon"}),)})
     assert "moon" in text_of(tables(Words("vi", NOW), [replace(a_box(), health=unheard_of)], []))
+
+
+def test_a_hostile_box_cannot_take_the_console_down() -> None:
+    zone = ZoneHealth.read(
+        b'{"zone":"square","volume_db":1e300,"output_rms_dbfs":-1e300,"supply_amps":1e300,"on_air":"x@y",'
+        b'"sounding":true,"safety_until":"9999-12-31T23:59:59Z","next_start":"0001-01-01T00:00:00Z"}'
+    )
+    assert (zone.zone, zone.sounding, zone.volume_db, zone.safety_until) == ("square", True, None, None)
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    loud = zone.model_copy(update={"volume_db": 1e300, "output_rms_dbfs": 1e300, "safety_until": last})
+    issue = IssueReport(code="TL-513", subject="square", since=last)
+    report = a_report().model_copy(
+        update={"planned_start": last, "first_sound": NOW, "played_ms": 10**400, "output_rms_dbfs": 1e300}
+    )
+    for said in (zone, loud):
+        health = Health(boot_id="b", at=last, uptime_s=1, clock="rtc", zones=(said,), issues=(issue,))
+        box = replace(a_box(), health=health, last_airing=report)
+        assert "Loa &lt;ấp&gt; 1" in tables(Words("vi", NOW), [box], [(box.device.id, report)])
+        page = whole(Words("vi", NOW), "Tân Lộc", Desk(boxes=[box]), "", NOW)
+        assert ('value="100"' in page) == (said is loud)
+
+
+@pytest.mark.parametrize("edge", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
+def test_words_never_fail_at_the_ends_of_the_calendar(edge: datetime) -> None:
+    words = Words("vi", NOW)
+    assert words.moment(edge)
+    assert words.first_sound(edge, NOW)
 
 
 def test_an_emergency_in_force_stands_above_everything() -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from agent.model.bulletin import LiveSource
 from agent.wire.reports import Health, ZoneHealth
+from agent.wire.ulid import new_ulid
+from server.api.live import LiveApi
 from server.live.announcements import MOST_AT_ONCE, Announcement, Announcements, LiveDraft
 from server.live.boxes import sounds_live
 from server.live.encoder import Container, arguments
@@ -20,7 +22,7 @@ from server.live.limits import Budget, Limits
 from server.live.session import MOST_PER_BOX, EndReason, Listener, LiveSession, LiveState
 from server.order_drafts import GrantDraft
 from server.orders import Orders
-from server.problems import Problem, RefusedError
+from server.problems import Problem, RefusedError, StoreFailedError
 from tests.support.live_bench import FakeBoxes, FakeGrants
 
 FRAME = b"\xff\xfb\x54\xc4" + bytes(FRAME_BYTES - 4)
@@ -252,3 +254,33 @@ async def test_the_order_for_the_boxes_names_speaker_lease_and_our_own_stream() 
     )
     assert (order.source, order.address) == (LiveSource.STREAM, "")
     assert asked[1] == (Row.id, "console")
+
+
+@pytest.mark.parametrize("hiccup", [StoreFailedError("disk I/O error"), RefusedError(Problem.BUSY)])
+async def test_a_database_that_fails_for_a_moment_does_not_cut_an_announcement(
+    monkeypatch: pytest.MonkeyPatch, hiccup: Exception
+) -> None:
+    told: list[str] = []
+
+    class Browser:
+        async def send_str(self, text: str) -> None:
+            told.append(text)
+
+    async def fails(_: FakeBoxes) -> Any:
+        raise hiccup
+
+    api = LiveApi(Announcements(FakeBoxes(), FakeGrants()))
+    one = Announcement(
+        new_ulid(datetime.now(UTC)),
+        LiveDraft("Lan", everyone=True),
+        "owner",
+        "lan",
+        datetime.now(UTC),
+        LiveSession("s", lease_s=60),
+    )
+    with monkeypatch.context() as broken:
+        broken.setattr(FakeBoxes, "all", fails)
+        await api._say(cast(Any, Browser()), one)
+    assert told == []
+    await api._say(cast(Any, Browser()), one)
+    assert len(told) == 1

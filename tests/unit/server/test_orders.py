@@ -10,31 +10,31 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from agent.model.bulletin import LiveSource
 from agent.wire.envelope import parse_envelope
-from agent.wire.orders import EmergencyEvent, Grant, JobAction, StagedMessage
+from agent.wire.orders import EmergencyEvent, Grant, JobAction, MediaRef, StagedMessage
 from agent.wire.topics import down, group_down
-from server import staging
+from server import app, staging, station
 from server.builtin import built_in
 from server.issuing import Issuer
 from server.media.library import Library
 from server.order_book import MOST_HELD, OrderBook
 from server.order_drafts import BulletinDraft, CancelDraft, EmergencyDraft, GrantDraft, JobDraft, PartDraft
 from server.orders import Orders
-from server.problems import Problem, RefusedError
+from server.problems import Problem, RefusedError, StoreFailedError
 from server.pushing import Pusher
-from server.schedules import Schedules
+from server.schedules import Schedules, Targets
 from server.secret import digest
 from server.signing import Station, open_signer
 from server.staging import stage_missing
 from server.station import LanguagesDraft, MessageDraft, MessagesDraft, StationRules, state_of
 from server.store import content, devices
 from server.store import orders as store
-from server.store.content import MediaRow
+from server.store.content import MediaRow, ScheduleRow
 from server.store.database import Database
 from server.store.devices import Device
 
@@ -114,6 +114,105 @@ async def test_a_box_in_two_named_groups_or_named_besides_hears_one_order_only_i
         assert all((retain, first) == (False, True) for _, _, retain, first in room.pushed)
 
 
+async def test_a_box_in_two_named_groups_gets_everything_once(tmp_path: Path) -> None:
+    async with a_room(tmp_path) as room:
+        both, one = await room.box("a", "ap-1", "ap-2"), await room.box("b", "ap-2")
+        await room.box("c", "ap-3")
+        draft = EmergencyDraft(event=EmergencyEvent.FIRE, groups=("ap-1", "ap-2", "ap-3"), devices=(both.id,))
+        given = await room.orders.emergency(draft, "lan")
+        assert [(one.scope.kind.value, one.scope.id) for one in given.orders] == [
+            ("group", "ap-3"),
+            ("device", both.id),
+            ("device", one.id),
+        ]
+        assert len(await room.book.held(both)) == 1
+        ended = await room.orders.cancel(given.id, CancelDraft(), "lan")
+        assert [order.scope for order in ended.orders] == [order.scope for order in given.orders]
+        assert [order.kind for order in await room.book.held(both)] == ["cancel"]
+
+
+async def test_many_boxes_are_signed_in_slices_and_an_interrupted_request_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_room(tmp_path) as room:
+        boxes = [await room.box(str(n)) for n in range(60)]
+        write, sizes, fails_at = room.database.write, list[int](), 2
+
+        async def counted(work: Any, **how: bool) -> Any:
+            def counting(conn: sqlite3.Connection) -> Any:
+                (before,) = conn.execute("SELECT count(*) FROM documents").fetchone()
+                result = work(conn)
+                sizes.append(conn.execute("SELECT count(*) FROM documents").fetchone()[0] - before)
+                if len([one for one in sizes if one]) == fails_at:
+                    raise sqlite3.OperationalError("database or disk is full")
+                return result
+
+            return await write(counting, **how)
+
+        monkeypatch.setattr(room.database, "write", counted)
+        names = tuple(one.id for one in boxes)
+        draft = EmergencyDraft(event=EmergencyEvent.FIRE, devices=names, request_id="nut-bam-0001")
+        with pytest.raises(StoreFailedError):
+            await room.orders.emergency(draft, "lan")
+        assert len(room.pushed) == 25, "what is kept is pushed"
+        fails_at = 0
+        given = await room.orders.emergency(draft, "lan")
+        assert max(sizes) == 25
+        assert sorted(one.scope.id for one in given.orders) == sorted(names)
+        assert given.orders[0].document.id == given.id
+        assert sorted(room.topics()) == sorted(down(name, "emergency") for name in names)
+        sizes.clear()
+        ended = await room.orders.cancel(given.id, CancelDraft(), "lan")
+        assert (max(sizes), len(ended.orders)) == (25, 60)
+        for box in (boxes[0], boxes[-1]):
+            assert [one.kind for one in await room.book.held(box)] == ["cancel"]
+        again = await room.orders.emergency(draft, "lan")
+        assert (again.id, len(again.orders)) == (given.id, 60)
+
+
+async def test_what_was_cancelled_meanwhile_is_not_signed_further(tmp_path: Path) -> None:
+    async with a_room(tmp_path) as room:
+        names = tuple([(await room.box(str(n))).id for n in range(60)])
+        push, cancelled = room.push, list[str]()
+
+        async def cancelling(topic: str, payload: bytes, **how: bool) -> bool:
+            if not cancelled:
+                cancelled.append(topic)
+                (given,) = await room.book.recent(("emergency",), 1)
+                await room.orders.cancel(given.id, CancelDraft(), "lan")
+            return await push(topic, payload, **how)
+
+        room.pusher._push = cancelling
+        given = await room.orders.emergency(EmergencyDraft(event=EmergencyEvent.FIRE, devices=names), "lan")
+        (ended,) = await room.book.recent(("cancel",), 1)
+        assert {one.scope for one in ended.orders} == {one.scope for one in given.orders}
+        for name in names:
+            device = next(one for one in await room.database.read(devices.all_devices) if one.id == name)
+            assert "emergency" not in [one.kind for one in await room.book.held(device)]
+
+
+async def test_a_schedule_for_many_boxes_is_signed_in_slices(tmp_path: Path) -> None:
+    async with a_room(tmp_path) as room:
+        for n in range(60):
+            await room.box(str(n))
+        document = b'{"id":"lich","version":1,"station":"X","timezone":"Asia/Ho_Chi_Minh","programmes":[]}'
+        row = ScheduleRow("lich", 1, SHA, len(document), document, datetime.now(UTC))
+        await room.database.write(lambda conn: content.insert_schedule(conn, row))
+        emergency: list[int] = []
+
+        async def meanwhile() -> None:
+            while not (written := len(await room.database.read(content.all_current_desired))):
+                await asyncio.sleep(0)
+            await room.orders.emergency(FLOOD, "lan")
+            emergency.append(written)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(meanwhile())
+            issued = await room.schedules.publish("lich", None, Targets(everyone=True))
+        assert len({one.device for one in issued}) == 60
+        assert emergency[0] < 60, "seen before all were signed"
+
+
 async def test_one_wrong_group_refuses_all_of_it(tmp_path: Path) -> None:
     async with a_room(tmp_path) as room:
         await room.box("a", "ap-1")
@@ -150,6 +249,92 @@ async def test_held_puts_emergencies_and_cancels_first_and_keeps_desired_when_th
         jobs = [one.seq for one in held if one.kind == "job"]
         assert jobs == sorted(jobs)
         assert max(jobs) > MOST_HELD, "the newest jobs count"
+
+
+async def test_cancels_of_bulletins_never_push_out_what_is_in_force(tmp_path: Path) -> None:
+    async with a_room(tmp_path) as room:
+        box = await room.box("a")
+        room.up = False
+        await room.rules.set_languages(LanguagesDraft(languages=("vi",)), "lan")
+        bulletin = BulletinDraft(devices=(box.id,), parts=(PartDraft(text="Tin"),))
+        alive = await room.orders.bulletin(bulletin, "lan")
+        for _ in range(MOST_HELD + 5):
+            gone = await room.orders.bulletin(bulletin, "lan")
+            await room.orders.cancel(gone.id, CancelDraft(), "lan")
+        ended = await room.orders.emergency(FLOOD, "lan")
+        await room.orders.cancel(ended.id, CancelDraft(), "lan")
+        await room.orders.emergency(FLOOD, "lan")
+        held = await room.book.held(box)
+        assert len(held) == MOST_HELD
+        assert [one.kind for one in held[:4]] == ["emergency", "cancel", "desired", "bulletin"]
+        assert held[3].id == alive.id
+        assert {one.kind for one in held[4:]} == {"cancel"}
+
+
+async def test_recordings_that_do_not_fit_are_left_out_and_no_setting_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_room(tmp_path) as room:
+        await room.box("a")
+        await room.media()
+        ref = MediaRef(sha256=SHA, size_bytes=1, duration_ms=1, url="/device/v1/media/" + SHA)
+        found = [
+            StagedMessage(event=event, language="vi", text="ộ" * 18_000, media=ref)
+            for event in EmergencyEvent
+        ]
+        await room.rules.add_messages("vi", found, "server")
+        state = await room.database.read(state_of)
+        assert 0 < len(state.messages) < len(found)
+        assert len(room.pushed) == 1
+        monkeypatch.setattr(station, "MAX_ENVELOPE_BYTES", 100_000)
+        refused = await refusal(room.rules.set_languages(LanguagesDraft(languages=("vi",)), "lan"))
+        assert (refused.problem, refused.field) == (Problem.TOO_LARGE, "languages")
+        assert await room.rules.get("languages") is None
+
+
+async def test_a_box_whose_order_cannot_be_made_does_not_keep_the_others_from_theirs(tmp_path: Path) -> None:
+    async with a_room(tmp_path) as room:
+        await room.box("a", *(f"nhom-{n}" for n in range(40)))  # more than a `desired` may name
+        fine = await room.box("b")
+        await room.rules.set_languages(LanguagesDraft(languages=("vi",)), "lan")
+        assert room.topics() == [down(fine.id, "desired")]
+
+
+async def test_staging_goes_on_after_the_server_was_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    async def busy(*_: object) -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise RefusedError(Problem.BUSY, retry_after_s=2)
+
+    async with a_room(tmp_path) as room:
+        monkeypatch.setattr(staging, "stage_missing", busy)
+        library = Library(tmp_path / "media", tmp_path / "work", room.database)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await staging.keep_staged(room.rules, library, start_after_s=0, retry_after_s=0.01)
+        assert len(tries) == 3
+
+
+async def test_housekeeping_is_put_off_while_the_server_is_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    async def busy() -> None:
+        tries.append(1)
+        raise RefusedError(Problem.BUSY, retry_after_s=2)
+
+    async with a_room(tmp_path) as room:
+        monkeypatch.setattr(room.schedules, "renew", busy)
+        monkeypatch.setattr(app, "HOUSEKEEPING_AGAIN_S", 0.01)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await app._housekeeping(room.database, cast(Any, room))
+        assert len(tries) > 1
 
 
 async def test_what_the_broker_did_not_take_is_pushed_later_unless_it_was_cancelled(tmp_path: Path) -> None:
@@ -215,10 +400,9 @@ async def test_an_announcement_is_fetched_under_the_id_of_its_grant(tmp_path: Pa
             assert document is not None
             grant = Grant.read(parse_envelope(document).payload)
             assert grant.address == f"/device/v1/live/{given.id}"
-            assert await room.book.live_for(box, given.id)
-        assert not await room.book.live_for(c, given.id)
+        assert await room.book.held(c) == ()
         await room.orders.end_grant(given.id, "lan")
-        assert not await room.book.live_for(a, given.id)
+        assert [one.kind for one in await room.book.held(a)] == ["cancel"]
 
 
 async def test_media_is_named_by_hash_and_a_missing_file_by_its_field(tmp_path: Path) -> None:

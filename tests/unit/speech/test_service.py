@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -185,3 +186,25 @@ def test_the_index_is_bounded_and_forgets_what_was_not_asked_for(tmp_path: Path)
     again = SpokenIndex(tmp_path / "index.json", most=2)
     again.load()
     assert len(again) == 2
+
+
+async def test_hanging_name_lookups_do_not_hold_a_warning_back(bench: Bench) -> None:
+    go_on = threading.Event()
+    loop = asyncio.get_running_loop()
+    stuck = [loop.run_in_executor(None, go_on.wait, 20) for _ in range(40)]
+    try:
+        async with asyncio.timeout(10):
+            assert (await bench.speech.render("lũ lên", "vi")).is_file
+        assert not any(one.done() for one in stuck)
+    finally:
+        go_on.set()
+        await asyncio.gather(*stuck)
+
+
+async def test_whatever_a_cut_off_run_left_is_removed(bench: Bench) -> None:
+    (bench.folder / "work-abc" / "tmp").mkdir(parents=True)
+    (bench.folder / "work-abc" / "tmp" / "said.wav").write_bytes(b"x")
+    (bench.folder / "work-file").write_bytes(b"x")
+    (bench.folder / "work-link").symlink_to(bench.folder)
+    assert (await bench.speech.render("lũ lên", "vi")).is_file
+    assert list(bench.folder.glob("work-*")) == []
