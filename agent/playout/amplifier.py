@@ -119,12 +119,12 @@ class AmplifierSwitch:
     @property
     def sounding(self) -> bool:
         """Powered and unmuted, as last commanded without error."""
-        return self.powered and self._active.unmuted
+        return self._active.unit.powered_ns is not None and self._active.unmuted
 
     @property
     def powered(self) -> bool:
-        """Powered, as last commanded without error."""
-        return self._active.unit.powered_ns is not None
+        """An amplifier is powered, as last commanded without error, or may be: it does not answer."""
+        return any(one.unit.powered_ns is not None or one.unit.maybe_on for one in self._runners)
 
     @property
     def fault(self) -> bool | None:
@@ -203,8 +203,8 @@ class AmplifierSwitch:
     async def cut(self) -> None:
         """Safety stop: mute and switch off now, without hold; holds off until `set_hold_off(False)`.
 
-        Returns once both amplifiers are muted and off by command, or after 5 s; one that does not answer
-        has been told as unavailable by then.
+        Returns once both amplifiers are muted and off by command, or after 5 s; then one that does not answer
+        may still be on. It has been told as unavailable, and is switched off as soon as it answers again.
         """
         self.set_hold_off(on=True)
         with contextlib.suppress(TimeoutError):

@@ -30,6 +30,8 @@ LOOK_POWERED_S = 0.25
 """How often the fault pin of a powered amplifier is read."""
 
 _LOOK_OFF_S = 1.0
+_LONGEST_UNSURE_S = 1.0
+"""One that may be on is tried again so soon, to switch it off."""
 
 
 class AmplifierRunner:
@@ -78,7 +80,7 @@ class AmplifierRunner:
     def set(self, **changes: Any) -> None:
         """Note what is known of it now: fields of `Unit`."""
         self.unit = replace(self.unit, **changes)
-        if self.unit.powered_ns is None and not self.unit.may_sound:
+        if self.unit.powered_ns is None and not self.unit.may_sound and not self.unit.maybe_on:
             self._quiet.set()
         else:
             self._quiet.clear()
@@ -88,7 +90,10 @@ class AmplifierRunner:
         self._woken.set()
 
     async def quiet(self) -> None:
-        """Wait until it is muted and off, as commanded without error, or closed."""
+        """Wait until it is muted and off, as commanded without error.
+
+        One that stopped answering while it was on may still be: this then waits until it answers again.
+        """
         await self._quiet.wait()
 
     async def run(self) -> None:
@@ -101,6 +106,7 @@ class AmplifierRunner:
                     failures = 0
                     self.problem = ""
                     self.set(lost_ns=None)
+                    await self._make_sure(device)
                     self._on_switch()
                     await self._drive(device)
             except DriverError as error:
@@ -110,11 +116,21 @@ class AmplifierRunner:
             finally:
                 self.unmuted = False
                 self.set(powered_ns=None, may_sound=False, fault=None)
+                if self.unit.maybe_on:
+                    self.problem = f"may still be on: {self.problem}"
             failures += 1
             if self.unit.lost_ns is None:
                 self.set(lost_ns=self._clock.monotonic_ns())
             self._on_switch()
-            await self._clock.sleep(min(30.0, 0.5 * 2 ** min(failures, 6)))
+            longest_s = _LONGEST_UNSURE_S if self.unit.maybe_on else 30.0
+            await self._clock.sleep(min(longest_s, 0.5 * 2 ** min(failures, 6)))
+
+    async def _make_sure(self, device: Amplifier) -> None:
+        """Switch off what was on when it stopped answering; nobody knew since."""
+        if self.unit.maybe_on:
+            async with asyncio.timeout(VERB_LIMIT_S):
+                await self._do(Verb.MUTE, device)
+                await self._do(Verb.POWER_OFF, device)
 
     async def _drive(self, device: Amplifier) -> None:
         while True:
@@ -156,10 +172,10 @@ class AmplifierRunner:
                 await asyncio.sleep(PAUSE_S)
             case Verb.POWER_OFF:
                 await device.set_power(on=False)
-                self.set(powered_ns=None)
+                self.set(powered_ns=None, maybe_on=False)
                 logger.info("zone %s: %s amplifier off", self._zone, self.place.value)
             case Verb.POWER_ON:
-                self._quiet.clear()
+                self.set(maybe_on=True)
                 await device.set_power(on=True)
                 self.set(powered_ns=self._clock.monotonic_ns())
                 self.cycles += 1

@@ -157,6 +157,8 @@ class Unit:
         hot: it must not be switched on before it has cooled.
         dead: it was switched on and has no supply.
         lost_ns: since when it does not answer, None while it does.
+        maybe_on: it was switched on, and no switching off has succeeded since; while it does not answer,
+            nobody knows.
     """
 
     times: AmplifierTimes = AmplifierTimes()
@@ -168,6 +170,7 @@ class Unit:
     hot: bool = False
     dead: bool = False
     lost_ns: int | None = None
+    maybe_on: bool = False
 
     def settled(self, now_ns: int) -> bool:
         """Powered, and for longer than its settling time."""
@@ -249,7 +252,8 @@ def pick(active: Place, *, main_out: bool, spare_out: bool | None) -> Place:
 def decide(bank: Bank, inputs: Inputs, now_ns: int) -> tuple[Bank, Orders]:
     """Decide for main and spare together.
 
-    The one in use must find the other off before it is switched on: both may feed the same line.
+    The one in use must find the other off before it is switched on: both may feed the same line. Only one
+    that does not answer is not waited for, although it may be on: silence in an emergency would be worse.
     """
     main = watch(bank.main, inputs.main, now_ns)
     spare = bank.spare if inputs.spare is None else watch(bank.spare, inputs.spare, now_ns)

@@ -408,8 +408,11 @@ class ZonePlayer:
         stretches = list(self._hearing.stretches.values())
         newest = max((one.cue for one in stretches if one.airing.id in wanted), default=0)
         reasons = {one.airing.id: cut_of(one.reason) for one in plan_now.waiting}
+        not_ready = due is not None and not self._has(due.airing)
         for stretch in stretches:
             airing = stretch.airing
+            if not_ready and reasons.get(airing.id) is CutReason.PREEMPTED:
+                continue  # it sounds until what comes above it is ready
             if airing.id in wanted or stretch.cut is CutReason.STOPPED:
                 continue
             if stretch.started_ns is not None and stretch.cue < newest:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from agent.model.issue import Fault
 from agent.playout.amplifier import MS, AmplifierTimes
+from drivers.api import DeviceUnavailableError
 from tests.unit.playout.amplifiers import LIMITS, Device, Gauge, hurry, now, running, speaking, until
 
 TIMES = AmplifierTimes(settle_ms=500, unmute_ms=50, hold_s=30)
@@ -167,8 +170,8 @@ async def test_the_spare_takes_over_from_a_lost_main_one_and_keeps_the_zone() ->
         await until(lambda: switch.on_spare and switch.sounding)
         assert (main.powered, spare.powered, spare.muted) == (False, True, False)
         assert journal.index("main safe") < journal.index("spare power True")
-        assert issues.details[Fault.AMPLIFIER_SPARE] == "no gpiochip"
-        assert issues.details[Fault.AMPLIFIER_UNAVAILABLE] == "main: no gpiochip"
+        assert issues.details[Fault.AMPLIFIER_SPARE] == "may still be on: no gpiochip"
+        assert issues.details[Fault.AMPLIFIER_UNAVAILABLE] == "main: may still be on: no gpiochip"
         main.refuses = False
         await until(lambda: Fault.AMPLIFIER_UNAVAILABLE not in issues.open)
         await asyncio.sleep(0.1)
@@ -291,3 +294,33 @@ async def test_values_are_told_without_limits_and_nothing_is_judged() -> None:
         await asyncio.sleep(0.2)
         assert switch.drawing is None
         assert issues.open == set()
+
+
+async def test_an_amplifier_that_stops_answering_while_on_is_not_believed_off() -> None:
+    class Stubborn(Device):
+        """Cannot be made safe while it does not answer, as with a cable that came off."""
+
+        @asynccontextmanager
+        async def open(self) -> AsyncIterator[Device]:
+            if self.refuses:
+                raise DeviceUnavailableError("no gpiochip")
+            yield self
+
+    main, spare = Stubborn(), Device()
+    async with running(main, open_spare=spare.open) as (switch, issues):
+        switch.need(1, now())
+        await until(lambda: switch.sounding)
+        main.refuses = True
+        await until(lambda: switch.sounding and switch.on_spare)
+        assert main.powered
+        assert "may still be on" in issues.details[Fault.AMPLIFIER_UNAVAILABLE]
+        cut = asyncio.create_task(switch.cut())
+        await until(lambda: not spare.powered)
+        assert switch.powered, "the main one, for all we know"
+        assert not switch.sounding
+        assert not cut.done()
+        main.refuses = False
+        await until(lambda: not main.powered)
+        await cut
+        assert main.muted
+        assert not switch.powered
