@@ -271,13 +271,14 @@ class World:
             idle_ns=self.idle_ns,
             hold_off=self.hold_off,
         )
-        self.bank, orders = decide(self.bank, inputs, self.now_ns)
+        asked_ns = self.now_ns  # switching takes its time
+        self.bank, orders = decide(self.bank, inputs, asked_ns)
         unit = self.units[place]
         wish = orders.of(place)
         for verb in verbs(powered=unit.powered_ns is not None, unmuted=unit.may_sound, wish=wish):
             self.do(verb, place)
             self.check()
-        assert wish.look_again_ns is None or wish.look_again_ns > self.now_ns
+        assert wish.look_again_ns is None or wish.look_again_ns > asked_ns
         self.check_settled(place)
 
     def do(self, verb: Verb, place: Place) -> None:
