@@ -43,6 +43,8 @@ _UNANSWERED_MAX = 4
 _SLOW_MS = 300
 _LOOK_EVERY_S = 0.2
 _STALLED_MS = 700
+_HUNG_MS = 4_000  # whatever the machine does
+_LATE_S = 0.1
 _NICE = -15
 _EVENTS_MAX = 512
 _LINE_MAX_BYTES = 64 * 1024
@@ -112,6 +114,8 @@ class WorkerClient:
         self._look: asyncio.TimerHandle | None = None
         self._unanswered = 0  # looks since a question that has found no answer yet
         self._slow = False
+        self._looked_at = 0.0
+        self._starved = False
         self.network = "shared"
 
     @property
@@ -157,6 +161,7 @@ class WorkerClient:
             self._in_force.discard(cue)
             raise
         if self._look is None and self._in_force:
+            self._looked_at = asyncio.get_running_loop().time()
             self._look = asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look_after)
 
     async def stop(self, cue: int, *, fade_ms: int = 50) -> None:
@@ -250,8 +255,11 @@ class WorkerClient:
         self._news.set()
 
     def _judge(self, stalled_ms: int) -> None:
-        """Lose a worker that was seen to stand still twice: once may be a machine that stood still itself."""
-        if stalled_ms > _STALLED_MS and self._slow:
+        """Lose a worker that was seen to stand still twice: once may be a machine that stood still itself.
+
+        While this process itself comes late, nothing is said of the worker: a fresh one would be no faster.
+        """
+        if stalled_ms > _STALLED_MS and self._slow and (not self._starved or stalled_ms > _HUNG_MS):
             self.lose("the audio worker makes no progress")
         self._slow = stalled_ms > _SLOW_MS
 
@@ -261,6 +269,9 @@ class WorkerClient:
         Looks are counted, not seconds: after a pause of the whole machine the answer gets its chance.
         """
         self._look = None
+        now = asyncio.get_running_loop().time()
+        self._starved = now - self._looked_at > _LOOK_EVERY_S + _LATE_S
+        self._looked_at = now
         if self._lost is not None or not self._in_force:
             self._unanswered, self._slow = 0, False
             return
