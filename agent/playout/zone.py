@@ -416,7 +416,8 @@ class ZonePlayer:
             if airing.id in wanted or stretch.cut is CutReason.STOPPED:
                 continue
             if stretch.started_ns is not None and stretch.cue < newest:
-                stretch.cut = reasons.get(airing.id, CutReason.PREEMPTED)
+                if stretch.cut is CutReason.PREEMPTED:
+                    stretch.cut = reasons.get(airing.id, CutReason.PREEMPTED)
                 continue  # the worker itself replaces it at the newer one's exact start
             end = airing.end + self._settings.delay
             drains = not stretch.floating and end <= now < end + END_GRACE
