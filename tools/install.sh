@@ -11,7 +11,8 @@ say() { printf 'install: %s\n' "$*"; }
 die() { printf 'install: %s\n' "$*" >&2; exit 1; }
 
 is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
-is_known() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+# grep reads all of it: with `grep -q` and pipefail, apt-cache dying of a closed pipe meant "unknown".
+is_known() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep 'Candidate: [^(]' >/dev/null; }
 
 # Each line of the list as its alternative names only.
 wanted() { sed -E 's/#.*//; /^[[:space:]]*$/d' "$list" | sed -E 's/  +.*//; s/ *\| */ /g'; }
