@@ -12,7 +12,8 @@ from agent.field.rtc import read_rtc
 from agent.model.bulletin import Item, ItemKind, ZoneId
 from agent.model.report import AsRun
 from agent.playout.ladder import Rung
-from agent.playout.orders import Speech, StandingOrders
+from agent.playout.order_speech import Speech
+from agent.playout.orders import StandingOrders
 from agent.playout.station import Station
 from agent.playout.zone import ZonePlayer
 from drivers.api import ClockSensor, DriverError

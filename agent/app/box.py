@@ -293,6 +293,15 @@ class Box:
             run_id=str(uuid.uuid4()),
             dropped_events=lambda: self.events.dropped,
         )
+        self.desk = OrderDesk(
+            store,
+            self.clock,
+            root=self._trust_root,
+            place=self._place,
+            on_accepted=self._carry_out,
+            supported=SUPPORTED,
+        )
+        self.shelf = SourceShelf(store, self.clock, self.desk.rescue)
         self.source = self._native_source()
         self.boards = {
             board.id: SignageEngine(
@@ -318,14 +327,6 @@ class Box:
             boot_id=boot_id(),
             emergency_on_air=lambda: self.orders.emergency,
             language=config.box.language,
-        )
-        self.desk = OrderDesk(
-            store,
-            self.clock,
-            root=self._trust_root,
-            place=self._place,
-            on_accepted=self._carry_out,
-            supported=SUPPORTED,
         )
 
     # --- running -------------------------------------------------------------------------------------
@@ -467,12 +468,11 @@ class Box:
             self.events.put(EventType.SAFETY_RELEASED, zone, "", "its time is over")
 
     def _native_source(self) -> NativeSource:
-        shelf = SourceShelf(self._store, self.clock)
         return NativeSource(
             identity=self._identity,
             url=self._config.source.url,
-            inbox=shelf,
-            outbox=shelf,
+            inbox=self.shelf,
+            outbox=self.shelf,
             groups=self._groups,
             birth=self.reports.birth,
             health=self.reports.health,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -37,15 +37,26 @@ class Waiting:
     receipt: bool
 
 
+Rescue = Callable[[bytes, str, datetime], Awaitable[bool]]
+"""What becomes of an envelope that the card did not take; True if the card holds it after all."""
+
+
 class SourceShelf:
     """The inbox and outbox as a source adapter wants them."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, rescue: Rescue) -> None:
         self._store = store
         self._clock = clock
+        self._rescue = rescue
 
     async def inbox_insert(self, envelope: bytes, transport: str) -> bool:
-        return await self._store.inbox_add(envelope, transport, self._clock.now()) is not None
+        now = self._clock.now()
+        try:
+            return await self._store.inbox_add(envelope, transport, now) is not None
+        except StoreError:
+            if await self._rescue(envelope, transport, now):
+                return True
+            raise
 
     async def holds(self, kind: str, order_id: str) -> bool:
         del kind  # order ids are unique over all kinds

@@ -13,13 +13,14 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent.clock import Clock
-from agent.errors import AgentError, Retry
+from agent.errors import AgentError
 from agent.latest import Latest
 from agent.model.bulletin import BulletinClass, ClockTrust, Item, LiveInput, Media, SourceLevel, ZoneId
 from agent.model.live import LiveState, LiveStatus
 from agent.model.report import AsRun
 from agent.model.schedule import Airing, Programme
 from agent.playout.ladder import Rung, Standing
+from agent.playout.order_speech import OrderSpeech, Speech
 from agent.playout.rounds import (
     all_clear_programme,
     bulletin_programme,
@@ -56,12 +57,6 @@ class Library(Protocol):
     """Messages kept on the box for emergencies."""
 
     def staged(self, event: str, language: str) -> Media | None: ...
-
-
-class Speech(Protocol):
-    """Turns text into a file in the media store."""
-
-    async def render(self, text: str, language: str) -> Media: ...
 
 
 class OrderShelf(Protocol):
@@ -133,7 +128,6 @@ class StandingOrders:
         self._zones = zones
         self._clock = clock
         self._library = library
-        self._speech = speech
         self._held = held
         self._shelf = shelf
         self._level_of = level_of
@@ -153,7 +147,7 @@ class StandingOrders:
         self._moments: dict[tuple[str, ZoneId, int], tuple[float, float, datetime]] = {}
         self._numbers = 0
         self._unsaved = False
-        self._to_speak: asyncio.PriorityQueue[tuple[int, int, Stand]] = asyncio.PriorityQueue()
+        self._voice = OrderSpeech(speech, held, self._stands, lambda: self.languages, self._count)
         self._look = asyncio.Event()
 
     # --- orders come in ------------------------------------------------------------------------------
@@ -191,22 +185,22 @@ class StandingOrders:
         self._add(stand)
         try:
             async with asyncio.timeout(SPEECH_PATIENCE_S):
-                await self._speak(stand)
+                await self._voice.speak(stand)
         except TimeoutError:  # a long text: what is stored sounds first, and the text in the next round
-            self._say_later(stand)
+            self._voice.later(stand)
         self._wake()
         self._tell("emergency_begun", order.id, order.event, order.parts[0].title)
 
     def _accept_bulletin(self, order: Bulletin) -> None:
         if order.bulletin_class is BulletinClass.NORMAL:
             self._kept[order.id] = order  # a person at the commune chooses it, or nobody hears it
-            self.changed.set(self.changed.value + 1)
+            self._count()
             return
         stand = self._stand(order, Rung.PRIORITY, None)
         if stand is not None:
             stand.parts, stand.level = order.parts, order.level
             self._add(stand)
-            self._say_later(stand)
+            self._voice.later(stand)
             self._wake()
 
     def _accept_grant(self, order: Grant) -> None:
@@ -249,6 +243,9 @@ class StandingOrders:
         self._stands[stand.order.id] = stand
         self._unsaved = True
         self._look.set()
+        self._count()
+
+    def _count(self) -> None:
         self.changed.set(self.changed.value + 1)
 
     def _cancel(self, cancel: Cancel) -> None:
@@ -261,6 +258,7 @@ class StandingOrders:
         stand = self._stands.get(cancel.cancels)
         order = stand.order if stand is not None else self._kept.get(cancel.cancels)
         if order is None:
+            self._go_on_with_all_clear(cancel)
             return
         if not self._may_cancel(cancel, order):
             logger.warning("order %s may not cancel %s", cancel.id, cancel.cancels)
@@ -273,14 +271,29 @@ class StandingOrders:
             self._say_all_clear(cancel, cancel.all_clear, stand)
 
     def _say_all_clear(self, cancel: Cancel, part: BulletinPart, ended: Stand) -> None:
-        clear = self._stand(cancel, Rung.EMERGENCY, 60)
+        clear = self._all_clear(cancel, part, ended.level)
         if clear is None:
             return
-        clear.parts, clear.level, clear.all_clear = (part,), ended.level, True
         if isinstance(ended.order, Emergency) and ended.order.zones:
             clear.done |= {zone for zone in self._zones if zone not in ended.order.zones}
         self._add(clear)
-        self._say_later(clear)
+        self._voice.later(clear)
+
+    def _go_on_with_all_clear(self, cancel: Cancel) -> None:
+        """After a restart the emergency is closed already; its all-clear may not have been said yet."""
+        level = self._progress.get(cancel.id, {}).get("all_clear")
+        if cancel.all_clear is None or not isinstance(level, str):
+            return
+        clear = self._all_clear(cancel, cancel.all_clear, SourceLevel(level))
+        if clear is not None:
+            self._add(clear)
+            self._voice.later(clear)
+
+    def _all_clear(self, cancel: Cancel, part: BulletinPart, level: SourceLevel) -> Stand | None:
+        clear = self._stand(cancel, Rung.EMERGENCY, 60)
+        if clear is not None:
+            clear.parts, clear.level, clear.all_clear = (part,), level, True
+        return clear
 
     def _may_cancel(self, cancel: Cancel, order: AnyOrder) -> bool:
         return may_cancel(cancel.issuer, order.issuer, self._level_of)
@@ -460,34 +473,8 @@ class StandingOrders:
     async def run(self) -> None:
         """Speak, save and end orders until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._speak_all(), name="speak orders")
+            group.create_task(self._voice.run(self._wake), name="speak orders")
             group.create_task(self._keep(), name="keep orders")
-
-    def _say_later(self, stand: Stand) -> None:
-        """Speak an order's texts when there is time; emergencies before all others."""
-        self._to_speak.put_nowait((-stand.rung, stand.number, stand))
-
-    async def _speak_all(self) -> None:
-        while True:
-            _, _, stand = await self._to_speak.get()
-            if stand.order.id in self._stands:
-                await self._speak(stand)
-                self._wake()
-
-    async def _speak(self, stand: Stand) -> None:
-        """Turn the texts of an order into speech; what cannot be spoken is left to its other forms."""
-        languages = self.languages if not stand.all_clear else ()
-        for number in chosen_parts(stand.parts, languages):
-            part = stand.parts[number]
-            if not part.text or number in stand.spoken or _is_held(part, self._held):
-                continue
-            try:
-                stand.spoken[number] = await self._speech.render(part.text, part.language)
-            except AgentError as error:
-                logger.warning("order %s: %s", stand.order.id, error)
-                if error.retry is Retry.NEVER:
-                    stand.mute.add(number)
-        self.changed.set(self.changed.value + 1)
 
     async def _keep(self) -> None:
         tried_s = 0.0
@@ -499,9 +486,7 @@ class StandingOrders:
             now_s = self._clock.monotonic()
             if now_s - tried_s >= RETRY_S:
                 tried_s = now_s
-                for stand in self._stands.values():
-                    if self._unspoken(stand):
-                        self._say_later(stand)
+                self._voice.again()
             try:
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._look.wait()
@@ -523,15 +508,6 @@ class StandingOrders:
         except AgentError as error:
             logger.warning("progress of orders is not kept yet: %s", error)
             self._unsaved = True
-
-    def _unspoken(self, stand: Stand) -> bool:
-        return any(
-            stand.parts[number].text
-            and number not in stand.spoken
-            and number not in stand.mute
-            and not _is_held(stand.parts[number], self._held)
-            for number in chosen_parts(stand.parts, self.languages)
-        )
 
     def _end_over(self) -> None:
         now, now_s, trust = self._clock.now(), self._clock.monotonic(), self._clock.trust
@@ -558,7 +534,7 @@ class StandingOrders:
         self._wake()
         kind = {Rung.EMERGENCY: "emergency_ended", Rung.LIVE: "live_ended"}.get(rung, "order_ended")
         self._tell(kind, order_id, "cancelled" if cancelled else "ended", detail)
-        self.changed.set(self.changed.value + 1)
+        self._count()
 
     def _over(self, order_id: str, *, cancelled: bool) -> None:
         self._closed[order_id] = cancelled
@@ -574,7 +550,3 @@ def _rung_of(order: AnyOrder) -> Rung:
     if isinstance(order, Emergency | Cancel):
         return Rung.EMERGENCY
     return Rung.LIVE if isinstance(order, Grant) else Rung.PRIORITY
-
-
-def _is_held(part: BulletinPart, held: Container[str]) -> bool:
-    return part.media is not None and part.media.sha256 in held

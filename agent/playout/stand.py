@@ -94,6 +94,7 @@ class Stand:
             "whole": dict(self.whole),
             "ends": {zone: moment.isoformat() for zone, moment in self.round_end.items()},
             "done": sorted(self.done),
+            "all_clear": self.level.value if self.all_clear else None,
         }
 
 

@@ -112,6 +112,10 @@ class Database:
 
         return await self._submit(lambda: self._guard(transaction))
 
+    async def apart(self, job: Callable[[], T]) -> T:
+        """Run something that is no transaction in its turn between them."""
+        return await self._submit(job)
+
     def _submit(self, job: Callable[[], T]) -> asyncio.Future[T]:
         return self._loop.run_in_executor(self._executor, job)
 

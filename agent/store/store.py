@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from agent.errors import StoreFullError
+from agent.errors import StoreError, StoreFullError
 from agent.latest import Latest
 from agent.model.bulletin import AiringId, ZoneId
 from agent.model.report import AsRun
@@ -23,6 +23,7 @@ from agent.store.database import Database
 from agent.store.inbox import InboxRow
 from agent.store.orders import ACCEPTED, OrderRow, OrderStatus, SequenceKey
 from agent.store.outbox import OutboxCounts, Priority, Report
+from agent.store.reserve import Reserve
 from agent.store.state import Json
 from agent.wire.orders import AnyOrder
 from agent.wire.reports import Event, Health, JobReport, Reported
@@ -39,8 +40,11 @@ class Store:
         outbox_news: counts up whenever there may be something to send.
     """
 
-    def __init__(self, database: Database, monotonic: Callable[[], float], capacity: int) -> None:
+    def __init__(
+        self, database: Database, monotonic: Callable[[], float], capacity: int, reserve: Reserve
+    ) -> None:
         self._db = database
+        self._reserve = reserve
         self._monotonic = monotonic
         self._capacity = capacity
         self._health: Report | None = None
@@ -63,12 +67,14 @@ class Store:
         Raises:
             StoreError: no access, no room, or written for newer agents only.
         """
+        reserve = Reserve(path.with_name(path.name + ".reserve"))
         async with Database.open(path) as database:
+            await database.apart(reserve.make)
             try:
                 await database.write(lambda db: outbox.restart(db, monotonic()))
             except StoreFullError as error:  # what is stored can still be read, and acted by
                 logger.error("store: %s", error)  # noqa: TRY400 - expected
-            yield cls(database, monotonic, capacity)
+            yield cls(database, monotonic, capacity, reserve)
 
     # Inbox
 
@@ -77,6 +83,20 @@ class Store:
         return await self._db.write(
             lambda db: inbox.add(db, envelope, transport, received_at), self.inbox_news
         )
+
+    async def inbox_add_at_any_price(self, envelope: bytes, transport: str, received_at: datetime) -> bool:
+        """Take in an envelope although the card is full, by giving up the room kept for this.
+
+        Returns:
+            False if it is not on the card even so.
+        """
+        if not await self._db.apart(self._reserve.give_up):
+            return False
+        try:
+            await self.inbox_add(envelope, transport, received_at)
+        except StoreError:
+            return False
+        return True
 
     async def inbox_pending(self, limit: int) -> list[InboxRow]:
         """What waits to be judged, in order of arrival."""

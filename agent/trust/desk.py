@@ -46,6 +46,9 @@ MAY_CHANGE = frozenset(
 )
 """Refusals that new software, a new root, a new place or a corrected clock may lift."""
 
+RESCUED = frozenset({"emergency", "cancel"})
+"""Orders that are carried out even if they cannot be written down."""
+
 _BATCH = 20
 _LOOK_AGAIN_S = 60.0
 _RECONSIDER_S = 3600.0
@@ -83,6 +86,9 @@ class OrderStore(Protocol):
         ...
 
     async def inbox_pending(self, limit: int) -> Sequence[WaitingRow]: ...
+    async def inbox_add_at_any_price(
+        self, envelope: bytes, transport: str, received_at: datetime
+    ) -> bool: ...
     async def inbox_forget(self, decisions: frozenset[str]) -> int: ...
     async def seen(self, order_id: str) -> str | None: ...
     async def sequences(self) -> Mapping[SequenceKey, int]: ...
@@ -177,6 +183,28 @@ class OrderDesk:
                     async with asyncio.timeout(_LOOK_AGAIN_S):
                         await self._store.inbox_news.changed()
 
+    async def rescue(self, envelope: bytes, transport: str, received_at: datetime) -> bool:
+        """Carry out an emergency, or its cancel, that the card did not take; other orders wait for room.
+
+        Room kept for this is given up first. If that does not help, the order is carried out from memory:
+        it is not on the card, so its sender must send it again.
+
+        Returns:
+            True if the envelope is in the inbox after all.
+
+        Raises:
+            StoreError: the card cannot even be read, so nothing can be judged.
+        """
+        outcome = await self._judge(envelope)
+        if isinstance(outcome, Refused) or outcome.order.kind not in RESCUED:
+            return False
+        if await self._store.inbox_add_at_any_price(envelope, transport, received_at):
+            return True
+        order = outcome.order
+        logger.error("order %s is carried out from memory: the card does not take it", order.id)
+        await self._on_accepted(order)
+        return False
+
     async def hand_over_again(self) -> None:
         """Hand over every order in force, as at each start; the receiver bears being told twice."""
         for held in await self._store.orders():
@@ -207,14 +235,14 @@ class OrderDesk:
             logger.info("%d refused orders may be sent again", forgotten)
 
     async def _decide(self, row: WaitingRow) -> None:
-        outcome = await self._judge(row)
+        outcome = await self._judge(row.envelope)
         if isinstance(outcome, Accepted):
             await self._accept(row, outcome)
         else:
             await self._refuse(row, outcome)
 
-    async def _judge(self, row: WaitingRow) -> Accepted | Refused:
-        genuine = authenticate(row.envelope, self._root())
+    async def _judge(self, envelope: bytes) -> Accepted | Refused:
+        genuine = authenticate(envelope, self._root())
         if isinstance(genuine, Refused):
             return genuine
         return admit(

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import StoreError
+from agent.errors import StoreError, StoreFullError
 from agent.model.bulletin import AiringId, BulletinClass, SourceLevel, ZoneId
 from agent.model.report import AsRun
 from agent.store import Priority, Store
@@ -359,6 +359,31 @@ async def test_box_that_starts_on_a_full_disk_still_knows_its_schedule(tmp_path:
         subprocess.run(["umount", str(disk)], check=True)
 
 
+async def test_on_a_full_card_room_is_left_for_orders(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mount.returncode != 0:
+        pytest.skip("may not mount a small disk here")
+    try:
+        async with Store.open(disk / "agent.db") as store:
+            _fill(disk)
+            with pytest.raises(StoreFullError):
+                await _add_until_it_fails(store)
+            assert await store.inbox_add_at_any_price(b"emergency" * 500, "mqtt", NOW)
+            assert not await store.inbox_add_at_any_price(b"no second reserve", "mqtt", NOW)
+        async with Store.open(disk / "agent.db") as store:
+            assert [row for row in await store.inbox_pending(3_000) if row.envelope == b"emergency" * 500]
+            assert not (disk / "agent.db.reserve").exists()
+            (disk / "filler").unlink()
+        async with Store.open(disk / "agent.db"):
+            assert (disk / "agent.db.reserve").stat().st_size == 2 * 1024 * 1024  # kept again
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 def _fill(disk: Path) -> None:
     """Leave no byte free."""
     filler = os.open(disk / "filler", os.O_CREAT | os.O_WRONLY)
@@ -367,6 +392,11 @@ def _fill(disk: Path) -> None:
             _write_until_it_fails(filler)
     finally:
         os.close(filler)
+
+
+async def _add_until_it_fails(store: Store) -> None:
+    for number in range(2_000):
+        await store.inbox_add(b"x" * 4_000 + str(number).encode(), "mqtt", NOW)
 
 
 def _write_until_it_fails(filler: int) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agent.errors import StoreError
 from agent.model.report import CutReason, Verdict
 from agent.wire.orders import BulletinPart, EmergencyEvent
 from tests.support.onair import COMMUNE, MAIN, PROVINCIAL, STRANGER, OnAir, pitch
@@ -54,6 +55,18 @@ async def test_recording_is_used_in_the_round_after_it_arrived(box: OnAir) -> No
     assert second.first_sound is not None
     assert pitch(box.heard(), first.first_sound + 4.3 * S) == pytest.approx(700, abs=25)
     assert pitch(box.heard(), second.first_sound + 4.3 * S) == pytest.approx(600, abs=25)
+
+
+async def test_a_card_that_takes_nothing_keeps_no_emergency_from_sounding(box: OnAir) -> None:
+    part = await box.recording(600, 30)
+    await box.store._db.read(lambda db: db.execute("PRAGMA query_only = ON"))  # as a card that wore out
+    with pytest.raises(StoreError):  # so it is not acknowledged, and comes again
+        await box.emergency(parts=(part,))
+    await box.sounding("Lũ trên sông")
+    await box.store._db.read(lambda db: db.execute("PRAGMA query_only = OFF"))
+    (order,) = box.box.orders._stands
+    await box.cancel(order)
+    await box.quiet()
 
 
 async def test_text_alone_is_spoken_by_the_box(box: OnAir) -> None:

@@ -240,8 +240,7 @@ line_sense = {{ kind = "simulated", options = {options} }}
 
     async def give(self, order: AnyOrder, by: Authority = COMMUNE, transport: str = "mqtt") -> str:
         """Sign an order and put it into the inbox; returns its id."""
-        envelope = sign(order.kind, order.encode(), by.key).encode()
-        await self.store.inbox_add(envelope, transport, datetime.now(UTC))
+        await self.box.shelf.inbox_insert(sign(order.kind, order.encode(), by.key).encode(), transport)
         return order.id
 
     def order(self, by: Authority, minutes: float = 60, ahead_s: float = 0) -> dict[str, Any]:

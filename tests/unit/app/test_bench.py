@@ -18,7 +18,8 @@ from agent.model.bulletin import Item, ItemKind, Media, Signal, ZoneId, signal_m
 from agent.model.schedule import Airing
 from agent.playout.contracts import ZoneView
 from agent.playout.ladder import Reason, Rung
-from agent.playout.orders import Speech, StandingOrders
+from agent.playout.order_speech import Speech
+from agent.playout.orders import StandingOrders
 from agent.playout.zone import ZonePlayer
 from drivers.api import ClockSensor, DeviceUnavailableError, LineReading
 from tests.unit.app.doubles import MAIN, NOON, Box

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -95,7 +95,7 @@ async def test_finished_airing_goes_out_with_its_proof_once(tmp_path: Path) -> N
         await records.begin(a_record(clock))
         await records.finish(a_record(clock))
         await records.finish(a_record(clock))
-        shelf = SourceShelf(store, clock)
+        shelf = SourceShelf(store, clock, no_rescue)
         waiting = await shelf.outbox_next(10)
         assert [(one.topic_kind, one.receipt) for one in waiting] == [("asrun", True)]
         await shelf.outbox_sent([waiting[0].report_id])
@@ -121,9 +121,31 @@ def test_nothing_is_held_on_a_new_box(tmp_path: Path, asked: object) -> None:
     assert asked not in HeldMedia(media)
 
 
+async def no_rescue(envelope: bytes, transport: str, received_at: datetime) -> bool:
+    raise AssertionError("the card took it")
+
+
+async def test_an_envelope_that_the_card_did_not_take_is_acknowledged_only_if_it_was_rescued(
+    tmp_path: Path,
+) -> None:
+    asked: list[bytes] = []
+
+    async def rescue(envelope: bytes, transport: str, received_at: datetime) -> bool:
+        asked.append(envelope)
+        return envelope == b"saved"
+
+    async with Store.open(tmp_path / "loa.db") as store:
+        shelf = SourceShelf(store, FakeClock(), rescue)
+        await store._db.read(lambda db: db.execute("PRAGMA query_only = ON"))  # as a card that wore out
+        assert await shelf.inbox_insert(b"saved", "mqtt") is True
+        with pytest.raises(StoreError):
+            await shelf.inbox_insert(b"lost", "mqtt")
+    assert asked == [b"saved", b"lost"]
+
+
 async def test_envelope_is_durable_when_the_insert_returns(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "loa.db") as store:
-        assert await SourceShelf(store, FakeClock()).inbox_insert(b"bytes", "mqtt") is True
-        assert await SourceShelf(store, FakeClock()).inbox_insert(b"bytes", "https") is False
+        assert await SourceShelf(store, FakeClock(), no_rescue).inbox_insert(b"bytes", "mqtt") is True
+        assert await SourceShelf(store, FakeClock(), no_rescue).inbox_insert(b"bytes", "https") is False
         with contextlib.closing(sqlite3.connect(tmp_path / "loa.db")) as other:
             assert other.execute("SELECT count(*) FROM inbox").fetchone() == (1,)

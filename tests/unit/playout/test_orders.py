@@ -473,6 +473,31 @@ async def test_an_all_clear_is_said_once_where_the_emergency_was() -> None:
         assert bench.disk.closed == {order.id: True, cancel.id: False}
 
 
+async def test_an_all_clear_under_way_is_said_after_a_restart_and_never_twice() -> None:
+    disk = Disk()
+    order = an_emergency("province", zones=("square",))
+    cancel = a_cancel(order, "province", all_clear=a_part("Hết nguy hiểm"))
+    async with Bench(disk).running() as bench:
+        await bench.engine.accept(order)
+        await bench.engine.accept(cancel)
+        await bench.look()
+        assert disk.closed == {order.id: True}
+    async with Bench(disk).running() as bench:  # the emergency is closed, so only the cancel is handed over
+        await bench.engine.accept(cancel)
+        await settle()
+        standing = bench.begin()
+        assert items(standing) == ["chime", "all-clear", "pause"]
+        assert standing.airing.programme.level is SourceLevel.PROVINCE
+        assert bench.of(MARKET) == []
+        bench.finish(standing)
+        await bench.look()
+        assert disk.closed == {order.id: True, cancel.id: False}
+    async with Bench(disk).running() as bench:
+        await bench.engine.accept(cancel)
+        await settle()
+        assert bench.of() == []
+
+
 # --- bulletins, live sessions, tests -----------------------------------------------------------------
 
 

@@ -349,3 +349,53 @@ async def test_an_order_that_cannot_be_kept_is_not_obeyed_and_waits(bench: Bench
     assert bench.clock.floor is None
     async with bench.working():
         await bench.until(lambda: bool(bench.carried))
+
+
+# --- a card that takes nothing ----------------------------------------------------------------------
+
+
+class FullCard:
+    """A store that can be read, and written only `at_any_price`, if at all."""
+
+    def __init__(self, store: Store, *, reserve: bool) -> None:
+        self._store = store
+        self._reserve = reserve
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def inbox_add_at_any_price(self, envelope: bytes, transport: str, received_at: datetime) -> bool:
+        if self._reserve:
+            await self._store.inbox_add(envelope, transport, received_at)
+        return self._reserve
+
+
+async def test_an_emergency_that_the_card_does_not_take_is_carried_out_from_memory(bench: Bench) -> None:
+    desk = bench.desk(FullCard(bench.store, reserve=False))
+    document = province_order("emergency")
+    assert not await desk.rescue(envelope(document), "mqtt", NOW)
+    assert [one.id for one in bench.carried] == [document["id"]]
+    assert await bench.store.inbox_pending(10) == []
+
+
+async def test_room_kept_for_orders_makes_an_emergency_durable_on_a_full_card(bench: Bench) -> None:
+    desk = bench.desk(FullCard(bench.store, reserve=True))
+    document = province_order("emergency")
+    assert await desk.rescue(envelope(document), "mqtt", NOW)
+    assert bench.carried == []  # the desk takes it from the inbox, like any other
+    await bench.judge_all()
+    assert [one.id for one in await bench.store.orders()] == [document["id"]]
+
+
+async def test_only_a_genuine_emergency_is_rescued(bench: Bench) -> None:
+    desk = bench.desk(FullCard(bench.store, reserve=False))
+    for data in (
+        envelope(province_order("bulletin")),
+        envelope(province_order("desired")),
+        envelope(province_order("emergency"), STRANGER),
+        envelope(province_order("emergency", expires=(NOW - timedelta(hours=1)).isoformat())),
+        envelope(province_order("emergency"))[:-20],
+        b"",
+    ):
+        assert not await desk.rescue(data, "mqtt", NOW)
+    assert bench.carried == []
