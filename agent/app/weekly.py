@@ -58,9 +58,8 @@ class WeeklySilentTest:
             logger.info("zone %s: silent test put off: %s", zone, error)
             return
         last[zone] = self._clock.now()
-        said = ", ".join(one.kind.value for one in found)
-        logger.info("zone %s: silent test: %s", zone, said)
-        self._tell(EventType.CONTROL, zone, "silent_test", said)
+        logger.info("zone %s: silent test: %s", zone, found.kind)
+        self._tell(EventType.CONTROL, zone, "silent_test", found.kind.value)
         await self._keep(last)
 
     async def _last(self) -> dict[ZoneId, datetime]:

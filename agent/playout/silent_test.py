@@ -1,20 +1,18 @@
-"""The weekly silent test: amplifier on and unmuted with nothing to say, and what pin, meter and line show.
+"""The weekly silent test: amplifier on and unmuted with nothing to say, and what pin and meter show.
 
-It finds an amplifier that does not start, has no power, draws too much or reports a fault, and a line
-that hums. It cannot find an open line: without sound no current is expected there.
+It finds an amplifier that does not start, has no power, draws too much or reports a fault. It cannot find an
+open line: without sound no current is expected there.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 from agent.clock import Clock
 from agent.errors import AgentError
 from agent.playout.supervision import Finding, Kind
 from agent.playout.switching import AmplifierTimes
-from drivers.api import DriverError, LineReading
 
 USER = -1
 """The test among the users of an amplifier; airings count from 0."""
@@ -24,8 +22,6 @@ START_LIMIT_S = 15.0
 
 WATCH_S = 6.0
 _LOOK_EVERY_S = 0.25
-_LINE_LIMIT_S = 1.0
-_LINE_READINGS_MIN = 4
 
 
 class RefusedNowError(AgentError):
@@ -67,7 +63,6 @@ class SilentTest:
         clock: Clock,
         *,
         quiet: Callable[[], bool],
-        read_line: Callable[[], Awaitable[LineReading]] | None = None,
         watch_s: float = WATCH_S,
     ) -> None:
         """Wire the test.
@@ -76,21 +71,18 @@ class SilentTest:
             amplifier: of the zone.
             clock: time.
             quiet: nothing sounds or is due within ten minutes.
-            read_line: reads the line sensor; None without one.
             watch_s: how long to look once it is unmuted, 1 to 60.
         """
         self._amplifier = amplifier
         self._clock = clock
         self._quiet = quiet
-        self._read_line = read_line
         self._watch_s = watch_s
 
-    async def run_once(self) -> tuple[Finding, ...]:
+    async def run_once(self) -> Finding:
         """Test now; takes a few seconds, and gives way at once to whoever needs the amplifier.
 
         Returns:
-            What is wrong, gravest first; a single finding of kind `ok` with the measured values when
-            nothing is.
+            What is wrong, of kind `ok` with the measured values when nothing is.
 
         Raises:
             RefusedNowError: something is due or sounds, the amplifier is latched or held off, or the test
@@ -100,7 +92,7 @@ class SilentTest:
         self._amplifier.need(USER, self._clock.monotonic_ns())
         try:
             if not await self._started():
-                return (self._finding(Kind.STOPPED),)
+                return self._stopped()
             return await self._watch()
         finally:
             self._amplifier.release(USER)
@@ -114,35 +106,15 @@ class SilentTest:
             await self._clock.sleep(_LOOK_EVERY_S)
         return True
 
-    async def _watch(self) -> tuple[Finding, ...]:
+    async def _watch(self) -> Finding:
         end_s = self._clock.monotonic() + self._watch_s
-        active: list[bool] = []
         while self._clock.monotonic() < end_s:
             self._refuse_if(self._amplifier.users > 1)
             if not self._amplifier.sounding:
-                return (self._finding(Kind.STOPPED),)
-            reading = await self._line()
-            if reading is not None:
-                active.append(reading.active)
+                return self._stopped()
             await self._clock.sleep(_LOOK_EVERY_S)
-        found = []
         measured = self._amplifier.finding
-        if measured is not None and measured.kinds:
-            found.append(measured)
-        # The sensor holds what it heard for a while: the switching itself must not count.
-        late = active[len(active) // 2 :]
-        if len(active) >= _LINE_READINGS_MIN and all(late):
-            found.append(self._finding(Kind.LINE_NOISE))
-        return tuple(found) or (measured or Finding(),)
-
-    async def _line(self) -> LineReading | None:
-        if self._read_line is None:
-            return None
-        try:
-            async with asyncio.timeout(_LINE_LIMIT_S):
-                return await self._read_line()
-        except (DriverError, TimeoutError):
-            return None
+        return measured or Finding()
 
     def _refuse_if(self, busy: bool) -> None:
         if busy or not self._quiet():
@@ -152,12 +124,12 @@ class SilentTest:
         if self._amplifier.latched:
             raise RefusedNowError("the amplifier is off after a fault, until it is reset")
 
-    def _finding(self, kind: Kind) -> Finding:
-        """What the meter measured, if anything, under the name of what was found."""
+    def _stopped(self) -> Finding:
+        """The amplifier did not start or stay on; with what the meter measured, if anything."""
         now = self._amplifier.finding
         return Finding(
-            kind=kind,
-            kinds=frozenset({kind}),
+            kind=Kind.STOPPED,
+            kinds=frozenset({Kind.STOPPED}),
             volts=now.volts if now else None,
             amps=now.amps if now else None,
             temperature_c=now.temperature_c if now else None,

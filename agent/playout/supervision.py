@@ -50,10 +50,9 @@ TEST_ROOM = timedelta(minutes=10)
 
 
 class Kind(StrEnum):
-    """What a reading or a silent test shows, gravest last; the judge never says the two of the test."""
+    """What a reading or a silent test shows, gravest last; the judge never says `stopped`."""
 
     OK = "ok"
-    LINE_NOISE = "line_noise"
     WARM = "warm"
     DC_LOW = "dc_low"
     LINE_OPEN = "line_open"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.app import weekly
 from agent.model.report import CutReason, Verdict
 from tests.support.onair import RATE, OnAir, on_air, pitch, sleep_until, soon, tone
 
@@ -162,3 +163,17 @@ async def test_what_is_too_loud_is_limited(box: OnAir) -> None:
     evidence = (await box.record("tin")).evidence
     assert evidence.output_peak_dbfs is not None
     assert evidence.output_peak_dbfs <= -0.99
+
+
+async def test_the_weekly_silent_test_runs_by_itself_and_makes_no_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weekly, "LOOK_EVERY_S", 1.0)
+    async with on_air(tmp_path / "box") as box:
+        told = await box.event("control", 20)
+        assert (told["subject"], told["code"], told["detail"]) == ("main", "silent_test", "ok")
+        edges = [(pin["pin"], pin["level"]) for pin in box.pins()]
+        assert ("mute", "off") in edges
+        assert box.heard().sounding_ms(box.began, datetime.now(UTC)) == 0
+        await asyncio.sleep(3)
+        assert len(await box.events("control")) == 1  # once a week is enough

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -14,7 +13,6 @@ from agent.playout import silent_test
 from agent.playout.amplifier import AmplifierSwitch
 from agent.playout.silent_test import RefusedNowError, SilentTest
 from agent.playout.supervision import Kind
-from drivers.api import DeviceUnavailableError, LineReading
 from tests.unit.playout.amplifiers import LIMITS, Device, Gauge, hurry, now, running, until
 
 
@@ -25,39 +23,25 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(silent_test, "START_LIMIT_S", 0.5)
 
 
-def line(active: bool | None) -> Callable[[], Awaitable[LineReading]]:
-    async def read() -> LineReading:
-        if active is None:
-            raise DeviceUnavailableError("unplugged")
-        return LineReading(active=active, level_dbfs=None, at_ns=now())
-
-    return read
+def a_test(switch: AmplifierSwitch, *, quiet: bool = True, watch_s: float = 0.5) -> SilentTest:
+    return SilentTest(switch, SystemClock(lambda: ClockTrust.RTC), quiet=lambda: quiet, watch_s=watch_s)
 
 
-def a_test(
-    switch: AmplifierSwitch, *, quiet: bool = True, active: bool | None = False, watch_s: float = 0.5
-) -> SilentTest:
-    clock = SystemClock(lambda: ClockTrust.RTC)
-    return SilentTest(switch, clock, quiet=lambda: quiet, read_line=line(active), watch_s=watch_s)
-
-
-@pytest.mark.parametrize("active", [False, None])
-async def test_all_well_gives_the_measured_values(active: bool | None) -> None:
+async def test_all_well_gives_the_measured_values() -> None:
     device = Device()
     gauge = Gauge(device)
     gauge.sound = 0.0
     async with running(device, open_meter=gauge.open, limits=LIMITS) as (switch, issues):
-        (finding,) = await a_test(switch, active=active).run_once()
+        finding = await a_test(switch).run_once()
         assert (finding.kind, finding.amps, finding.volts) == (Kind.OK, 0.25, 24.0)
         await until(lambda: not switch.powered)
         assert device.log == ["power True", "mute False", "mute True", "power False"]
         assert issues.open == set()
 
 
-async def test_without_meter_and_sensor_it_still_sees_whether_it_starts() -> None:
+async def test_without_a_meter_it_still_sees_whether_it_starts() -> None:
     async with running(Device()) as (switch, _):
-        clock = SystemClock(lambda: ClockTrust.RTC)
-        (finding,) = await SilentTest(switch, clock, quiet=lambda: True, watch_s=0.1).run_once()
+        finding = await a_test(switch, watch_s=0.1).run_once()
         assert (finding.kind, finding.amps) == (Kind.OK, None)
 
 
@@ -65,7 +49,7 @@ async def test_an_amplifier_that_does_not_start() -> None:
     device = Device()
     device.refuses = True
     async with running(device) as (switch, issues):
-        (finding,) = await a_test(switch).run_once()
+        finding = await a_test(switch).run_once()
         assert finding.kind is Kind.STOPPED
         assert issues.open == {Fault.AMPLIFIER_UNAVAILABLE}
 
@@ -74,7 +58,7 @@ async def test_an_amplifier_that_reports_a_fault() -> None:
     device = Device()
     device.fault = True
     async with running(device) as (switch, issues):
-        (finding,) = await a_test(switch).run_once()
+        finding = await a_test(switch).run_once()
         assert finding.kind is Kind.STOPPED
         await until(lambda: Fault.AMPLIFIER_FAULT in issues.open)
 
@@ -84,15 +68,9 @@ async def test_an_amplifier_without_power() -> None:
     gauge = Gauge(device)
     gauge.idle = gauge.sound = 0.0
     async with running(device, open_meter=gauge.open, limits=LIMITS) as (switch, issues):
-        (finding,) = await a_test(switch, watch_s=1.5).run_once()
+        finding = await a_test(switch, watch_s=1.5).run_once()
         assert finding.kind is Kind.NO_POWER
         assert issues.open == {Fault.AMPLIFIER_NO_POWER}
-
-
-async def test_a_line_that_hums() -> None:
-    async with running(Device()) as (switch, _):
-        (finding,) = await a_test(switch, active=True).run_once()
-        assert finding.kind is Kind.LINE_NOISE
 
 
 async def test_it_refuses_when_it_would_disturb() -> None:
