@@ -383,7 +383,7 @@ class Box:
             self.library,
             self.orders,
             self.feeds,
-            LiveWatch(self.orders, self.station, self.feeds, self.clock),
+            LiveWatch(self.orders, self.station, self.feeds, self.clock, self.events.put),
             SafetyWatch(
                 self.station,
                 self.issues,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import cast
 
+from agent.app.controls import TellEvent
 from agent.clock import Clock
 from agent.content.keeper import Wanted
 from agent.errors import StoreError
@@ -18,6 +19,7 @@ from agent.live.feeds import LiveFeeds
 from agent.model.bulletin import SourceLevel, ZoneId
 from agent.model.hours import Hours, Window
 from agent.model.issue import Fault
+from agent.model.live import LiveState, LiveStatus
 from agent.playout.amplifier import Issues
 from agent.playout.ladder import zones_of
 from agent.playout.orders import StandingOrders
@@ -27,6 +29,7 @@ from agent.store.orders import OrderStatus
 from agent.store.state import Json
 from agent.store.store import Store
 from agent.wire.orders import Desired
+from agent.wire.reports import EventType
 from agent.wire.root import Root
 from agent.wire.schedule import media_of
 from drivers.api import ButtonDriver, DriverError
@@ -67,16 +70,31 @@ class OrderRecord:
         await self._store.close_order(order_id, OrderStatus.CANCELLED if cancelled else OrderStatus.ENDED)
 
 
+def live_news(
+    before: Mapping[str, LiveStatus], now: Mapping[str, LiveStatus]
+) -> Iterator[tuple[EventType, str, str]]:
+    """What is worth telling of live sources: that sound came, or was lost; event, id, detail."""
+    for live_id, status in now.items():
+        was = before[live_id].state if live_id in before else None
+        if status.state is LiveState.READY and was is not LiveState.READY:
+            yield EventType.LIVE_BEGUN, live_id, status.detail
+        elif status.state is LiveState.LOST and was is LiveState.READY:
+            yield EventType.LIVE_LOST, live_id, status.detail
+
+
 class LiveWatch:
     """Service: connects the live sources that are due or granted, and lets go of all others."""
 
     name = "live watch"
 
-    def __init__(self, orders: StandingOrders, station: Station, feeds: LiveFeeds, clock: Clock) -> None:
+    def __init__(
+        self, orders: StandingOrders, station: Station, feeds: LiveFeeds, clock: Clock, tell: TellEvent
+    ) -> None:
         self._orders = orders
         self._station = station
         self._feeds = feeds
         self._clock = clock
+        self._tell = tell
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -90,8 +108,13 @@ class LiveWatch:
                     continue
 
     async def _pass_on(self) -> None:
+        before: Mapping[str, LiveStatus] = {}
         async for _ in self._feeds.changed.follow():
             self._station.touch()
+            now = dict(self._feeds.status)
+            for event, live_id, detail in live_news(before, now):
+                self._tell(event, live_id, "", detail)
+            before = now
 
     def _wanted(self) -> tuple[WantedLive, ...]:
         found = {

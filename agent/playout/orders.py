@@ -383,7 +383,11 @@ class StandingOrders:
         start = order.start if isinstance(order, Bulletin) and order.start is not None else None
         if start is None:
             start = self._at((order.id, zone, number), start_s)
-        until = self._at((order.id, zone, -1), stand.ends_s)
+        ends_s = stand.ends_s
+        if isinstance(order, Bulletin) and self._is_begun(key, zone):
+            longest_s = self._clock.monotonic() + order.max_minutes * 60
+            ends_s = min(ends_s, stand.limit_s.setdefault(zone, longest_s))
+        until = self._at((order.id, zone, -1), ends_s)
         airing = Airing(programme, start, key, order.id)
         return Standing(airing, stand.rung, (zone,), until, stand.number, fixed)
 

@@ -32,6 +32,7 @@ class Stand:
         programmes: what the round at hand is made of, by zone and number; kept once it has begun.
         spoken: speech made of its parts.
         mute: parts that can never be spoken.
+        limit_s: monotonic moment at which a bulletin that began is cut off in a zone: its longest time.
         done: zones in which nothing more is to be sounded.
         all_clear: it is the message after a cancel.
     """
@@ -51,6 +52,7 @@ class Stand:
     round_end: dict[ZoneId, datetime] = field(default_factory=dict)
     programmes: dict[tuple[ZoneId, int], Programme] = field(default_factory=dict)
     spoken: dict[int, Media] = field(default_factory=dict)
+    limit_s: dict[ZoneId, float] = field(default_factory=dict)
     done: set[ZoneId] = field(default_factory=set)
     parts: tuple[BulletinPart, ...] = ()
     level: SourceLevel = SourceLevel.COMMUNE

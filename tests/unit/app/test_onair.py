@@ -10,13 +10,23 @@ from typing import Any, cast
 
 import pytest
 
-from agent.app.onair import BUTTON_MINUTES, OrderRecord, SafetyButton, SafetyWatch, hours_of, level_of
+from agent.app.onair import (
+    BUTTON_MINUTES,
+    OrderRecord,
+    SafetyButton,
+    SafetyWatch,
+    hours_of,
+    level_of,
+    live_news,
+)
 from agent.errors import StoreError
 from agent.model.bulletin import SourceLevel, ZoneId
 from agent.model.hours import permission
 from agent.model.issue import Fault
+from agent.model.live import LiveState, LiveStatus
 from agent.store.store import Store
 from agent.wire.orders import Desired, HoursWindow, Scope, ScopeKind
+from agent.wire.reports import EventType
 from agent.wire.root import Root
 from agent.wire.ulid import new_ulid
 from drivers.api import ButtonDriver, DeviceUnavailableError
@@ -112,6 +122,27 @@ async def running(service: Any) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def test_live_sound_that_comes_goes_and_comes_back_is_told_once_each_time() -> None:
+    def now(state: LiveState, detail: str = "") -> dict[str, LiveStatus]:
+        return {"a": LiveStatus(state, NOON, detail=detail)}
+
+    connecting, ready = now(LiveState.CONNECTING), now(LiveState.READY)
+    lost = now(LiveState.LOST, "no data for 10 s")
+    told = [
+        [*live_news(before, after)]
+        for before, after in (
+            ({}, connecting),
+            (connecting, ready),
+            (ready, ready),
+            (ready, lost),
+            (lost, ready),
+        )
+    ]
+    begun, ended = (EventType.LIVE_BEGUN, "a", ""), (EventType.LIVE_LOST, "a", "no data for 10 s")
+    assert told == [[], [begun], [], [ended], [begun]]
+    assert [*live_news(connecting, lost)] == []  # it was never there
 
 
 async def test_a_press_stops_all_zones_and_a_long_one_releases_them() -> None:

@@ -517,6 +517,20 @@ async def test_a_priority_bulletin_is_spoken_and_said_once_in_each_zone() -> Non
         assert bench.told[-1] == ("order_ended", order.id, "ended")
 
 
+async def test_a_bulletin_that_goes_on_too_long_is_cut_off() -> None:
+    async with Bench().running() as bench:
+        await bench.engine.accept(a_bulletin(max_minutes=2))
+        await settle()
+        waiting = bench.only()
+        assert waiting.until is not None
+        assert waiting.until > NOON + timedelta(hours=1)  # it may wait for its turn
+        await bench.clock.pass_(600, grain_s=60)
+        bench.begin()
+        assert bench.only().until == NOON + timedelta(minutes=12)
+        await bench.clock.pass_(60, grain_s=60)
+        assert bench.only().until == NOON + timedelta(minutes=12)
+
+
 async def test_a_bulletin_without_its_speech_is_not_wanted_yet() -> None:
     bench = Bench()
     bench.speech.fails = True
