@@ -9,6 +9,7 @@ log is cut back to whole transactions here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
 import json
@@ -22,6 +23,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -283,17 +285,8 @@ def test_when_a_write_fails_nothing_changes_and_the_store_goes_on_when_it_can(tm
 
 
 def test_a_full_disk_is_named_and_the_store_goes_on_when_there_is_room(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if mount.returncode != 0:
-        pytest.skip("may not mount a small disk here")
-    try:
+    with small_disk(tmp_path, "600k") as disk:
         result = run_apart("fill-disk", disk)
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
     assert isinstance(result["kept"], int)
     assert result["kept"] > 5
     assert str(result["message"]).startswith("StoreFullError: disk full: ")
@@ -341,33 +334,17 @@ if __name__ == "__main__":
 
 
 async def test_box_that_starts_on_a_full_disk_still_knows_its_schedule(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if mount.returncode != 0:
-        pytest.skip("may not mount a small disk here")
-    try:
+    with small_disk(tmp_path, "600k") as disk:
         async with Store.open(disk / "agent.db") as store:
             await store.put_state({"schedule": "7"}, {"schedule": b"document"})
         _fill(disk)
         async with Store.open(disk / "agent.db") as store:
             assert await store.get_blob("schedule") == b"document"
             assert store.recovered is None
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 async def test_on_a_full_card_room_is_left_for_orders(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if mount.returncode != 0:
-        pytest.skip("may not mount a small disk here")
-    try:
+    with small_disk(tmp_path, "32m") as disk:
         async with Store.open(disk / "agent.db") as store:
             _fill(disk)
             with pytest.raises(StoreFullError):
@@ -380,6 +357,19 @@ async def test_on_a_full_card_room_is_left_for_orders(tmp_path: Path) -> None:
             (disk / "filler").unlink()
         async with Store.open(disk / "agent.db"):
             assert (disk / "agent.db.reserve").stat().st_size == 2 * 1024 * 1024  # kept again
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own, such as `600k`; the test is skipped where none may be mounted."""
+    disk = folder / "disk"
+    disk.mkdir()
+    options = f"size={size}"
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)], check=False)
+    if mount.returncode != 0:
+        pytest.skip("may not mount a small disk here")
+    try:
+        yield disk
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
