@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.app.box import Box, build_box
+from agent.app.bridges import SourceShelf
 from agent.config import parse_config
 from agent.lifecycle import run_until
 from agent.model.bulletin import (
@@ -240,7 +241,8 @@ line_sense = {{ kind = "simulated", options = {options} }}
 
     async def give(self, order: AnyOrder, by: Authority = COMMUNE, transport: str = "mqtt") -> str:
         """Sign an order and put it into the inbox; returns its id."""
-        await self.box.shelf.inbox_insert(sign(order.kind, order.encode(), by.key).encode(), transport)
+        shelf = SourceShelf(self.store, self.box.clock, self.box.desk.rescue)
+        await shelf.inbox_insert(sign(order.kind, order.encode(), by.key).encode(), transport)
         return order.id
 
     def order(self, by: Authority, minutes: float = 60, ahead_s: float = 0) -> dict[str, Any]:
