@@ -30,6 +30,7 @@ async def test_only_the_owner_reads_the_database_and_its_wal(store: Store, path:
         "agent.db": 0o600,
         "agent.db-wal": 0o600,
         "agent.db-shm": 0o600,
+        "agent.db.reserve": 0o600,
     }
 
 
