@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser check format bench sim install clean
+.PHONY: help demo test test-browser check format bench gallery sim install clean
 MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
@@ -20,7 +20,7 @@ demo: install ## schedule a bulletin and hear it from a simulated box (FILE=a.mp
 sim: install ## keep a server and a simulated box running, with its console (SOUND=1)
 	@$(PY) -m tools.sim
 
-test: check ## everything: check, then real broker, decoder and database, then one demonstration (minutes)
+test: check ## everything: check, then drivers, real broker, decoder and database, then one demonstration (minutes)
 	@$(PY) -m tools.check --integration
 	@$(MAKE) demo ONCE=1 FILE= TEXT= SOUND= IN=
 
@@ -28,7 +28,7 @@ test-browser: install ## the console's pages in a real Chromium, which is instal
 	@command -v chromium >/dev/null || sudo apt-get install -y --no-install-recommends chromium
 	@$(PY) -m tools.check --browser
 
-check: install ## format, lint, types, import rules, unit and contract tests (under a minute)
+check: install ## format, lint, types, import rules, unit tests (under a minute)
 	@$(PY) -m tools.check
 
 format: install ## put all code into the house format
@@ -37,6 +37,9 @@ format: install ## put all code into the house format
 
 bench: install ## measure start time, gaps, levels and throughput on this machine
 	@$(PY) -m benchmarks
+
+gallery: install ## draw the pictures of docs/boards again
+	@$(PY) -m tools.gallery
 
 install: ## what the rest needs: system packages (apt, only missing ones) and .venv; does nothing when all is there
 	@bash tools/install.sh

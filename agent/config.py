@@ -126,12 +126,63 @@ class ZoneSection(Section):
     microphone: Driver | None = None
 
 
+CivilTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class BrightnessStep(Section):
+    """From a time of day on."""
+
+    start: CivilTime
+    level: float = Field(ge=0, le=1)
+
+
+class BrightnessSection(Section):
+    """How bright a board is, unless an order says otherwise."""
+
+    level: float = Field(default=1.0, ge=0, le=1)
+    steps: tuple[BrightnessStep, ...] = Field(default=(), max_length=24)
+    light_sensor: bool = False
+    least: float = Field(default=0.1, ge=0, le=1)
+    night_cap: float = Field(default=1.0, ge=0, le=1)
+
+
+class OffHours(Section):
+    """Civil hours in which a board is dark; an end that is not after the start is on the next day."""
+
+    weekdays: Annotated[tuple[Annotated[int, Field(ge=1, le=7)], ...], Field(min_length=1, max_length=7)] = (
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+    )
+    start: CivilTime
+    end: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
+
+
 class BoardSection(Driver):
     """An electronic board."""
 
     id: ZoneName
     width_px: int = Field(default=192, ge=16, le=7680)
     height_px: int = Field(default=64, ge=8, le=4320)
+    pitch_mm: float = Field(default=10.0, ge=0.1, le=100)
+    viewing_m: float = Field(default=15.0, ge=0.3, le=500)
+    colours: Literal["full", "dual", "mono"] = "full"
+    gamma: float = Field(default=1.0, ge=1, le=4)
+    colour_order: Literal["RGB", "RBG", "GRB", "GBR", "BRG", "BGR"] = "RGB"
+    theme: Path | None = None
+    video_player: Literal["ffmpeg", "mpv"] = "ffmpeg"
+    zones: tuple[ZoneName, ...] = Field(default=(), max_length=8)
+    owner: Literal["commune", "commercial"] = "commune"
+    emergency_takes: bool = True
+    when_idle: Literal["clock", "dark"] = "clock"
+    lost_link_minutes: int = Field(default=10_080, ge=0, le=525_600)
+    power_on_s: float = Field(default=10, ge=0, le=600)
+    brightness: BrightnessSection = BrightnessSection()
+    off_hours: tuple[OffHours, ...] = Field(default=(), max_length=32)
 
 
 class SensorsSection(Section):

@@ -37,6 +37,25 @@ def lower(name: str, value: float, unit: str, reference: str, reference_value: f
     }
 
 
+def at_least(name: str, value: float, unit: str, limit: float) -> Entry:
+    """A figure that must not fall below a limit."""
+    return {
+        "name": name,
+        "value": round(value, 3),
+        "unit": unit,
+        "better": "higher",
+        "reference": {"name": "limit", "value": round(limit, 3)},
+        "ratio": round(value / limit, 4),
+    }
+
+
+def missed(entry: Entry) -> bool:
+    """Whether a figure is on the wrong side of its limit; one that is held against a peer never is."""
+    if not entry["reference"]["name"].startswith("limit"):
+        return False
+    return entry["ratio"] < 1 if entry["better"] == "higher" else entry["ratio"] > 1
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The value below which `share` (0 to 1) of the values lie, the nearest rank above."""
     ranked = sorted(values)

@@ -78,6 +78,14 @@ def board_driver(kind: str) -> type[BoardDriver]:
     return cast("type[BoardDriver]", _load("board", kind))
 
 
+def board_remembers(kind: str) -> bool:
+    """Whether a board driver takes `keep_dir`, see `drivers.api.BoardDriver`; False if there is none."""
+    try:
+        return bool(getattr(board_driver(kind), "remembers", False))
+    except DriverSetupError:
+        return False
+
+
 def uplink_sensor(kind: str) -> type[UplinkSensor]:
     """Load the uplink sensor registered under `kind`; raises DriverSetupError when there is none."""
     return cast("type[UplinkSensor]", _load("uplink", kind))

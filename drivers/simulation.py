@@ -42,6 +42,10 @@ class Faults:
         disk_full: no room for media.
         decoder_hang: the audio worker stops making progress while it plays.
         board_missing: the electronic board does not answer.
+        board_power_lost: the electronic board loses its power for a moment and forgets its picture.
+        board_changed: somebody else puts a picture on the electronic board.
+        board_slow: the electronic board answers 3 s late.
+        board_night: the light sensor of the electronic board sees darkness.
         tuner_missing: the FM receiver does not answer.
         tuner_no_signal: the FM receiver finds no station.
     """
@@ -61,6 +65,10 @@ class Faults:
     disk_full: bool = False
     decoder_hang: bool = False
     board_missing: bool = False
+    board_power_lost: bool = False
+    board_changed: bool = False
+    board_slow: bool = False
+    board_night: bool = False
     tuner_missing: bool = False
     tuner_no_signal: bool = False
 

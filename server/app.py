@@ -18,19 +18,23 @@ from urllib.parse import urlsplit
 
 from agent.wire.device_api import BrokerAddress
 from server.access import Access
+from server.api.boards import BoardsApi
 from server.api.cap import CapApi
 from server.api.device import DeviceApi
 from server.api.http import application, listen, serve
 from server.api.live import LiveApi
 from server.api.operator import OperatorApi
 from server.api.orders import OrdersApi
+from server.api.pictures import PicturesApi
 from server.api.route import Route
 from server.api.station import StationApi
+from server.boards import Boards
 from server.broker.config import Listener, Member
 from server.broker.link import Link, accepts_credentials
 from server.broker.process import Broker, check_startable
 from server.cap.desk import CapDesk
 from server.clock import stamp, utc_now
+from server.console.boards import BoardsPage
 from server.console.live import LivePage
 from server.console.orders import OrdersPage
 from server.console.routes import Console
@@ -42,16 +46,18 @@ from server.issuing import Issuer
 from server.live.announcements import Announcements
 from server.live.boxes import KnownBoxes
 from server.live.grants import OrderGrants
+from server.media.gallery import Gallery
 from server.media.library import Library
 from server.order_book import OrderBook
 from server.orders import Orders
+from server.preview import Previewer
 from server.problems import RefusedError, StartError, StoreFailedError
 from server.pushing import Pusher
 from server.schedules import Schedules
 from server.secret import write_whole
 from server.signing import Signer, Station, open_signer
 from server.staging import keep_staged
-from server.station import StationRules
+from server.station import StationRules, picture_in_use
 from server.store import content, devices, orders, reports
 from server.store.database import Database
 
@@ -128,6 +134,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         intake = Intake(database, hub)
         library = Library(data / "media", data / "work", database)
         await asyncio.to_thread(library.prepare)
+        gallery = Gallery(data / "media", data / "work", database, picture_in_use)
         await access.prepare(data / "operator.token")
 
         link = Link(broker, intake.keep, lambda: rooms.pusher.send_waiting())  # noqa: PLW0108 - made below
@@ -152,6 +159,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
             enrolment=enrolment,
             intake=intake,
             library=library,
+            gallery=gallery,
             book=rooms.book,
             database=database,
             broker=BrokerAddress(host=listener.host, port=listener.port),
@@ -171,6 +179,8 @@ async def running(settings: Settings) -> AsyncIterator[str]:
             *operator_api.routes(),
             *OrdersApi(rooms.orders, rooms.book, fleet, database).routes(),
             *StationApi(rooms.rules).routes(),
+            *PicturesApi(gallery).routes(),
+            *_boards(settings, gallery, access, Boards(database, fleet, rooms.book), rooms),
             *CapApi(CapDesk(database, rooms.orders), access).routes(),
             *LiveApi(rooms.live, urlsplit(settings.public_url).netloc.lower()).routes(),
             *device_api.routes(),
@@ -256,6 +266,15 @@ def _order_rooms(database: Database, signer: Signer, link: Link) -> _OrderRooms:
         rules=StationRules(database, schedules.renew),
         live=Announcements(KnownBoxes(database), OrderGrants(orders)),
     )
+
+
+def _boards(
+    settings: Settings, gallery: Gallery, access: Access, boards: Boards, rooms: _OrderRooms
+) -> list[Route]:
+    title = settings.station.title
+    previewer = Previewer(gallery, title, settings.data / "themes")
+    page = BoardsPage(access=access, boards=boards, gallery=gallery, rules=rooms.rules, station=title)
+    return [*BoardsApi(boards, rooms.rules, previewer).routes(), *page.routes()]
 
 
 def _pages(

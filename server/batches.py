@@ -99,4 +99,4 @@ class Batches:
 def _files(body: dict[str, Any]) -> list[str]:
     """Files that an order names."""
     parts = [*body.get("parts", ()), *([body["all_clear"]] if body.get("all_clear") else [])]
-    return [part["media"]["sha256"] for part in parts if part.get("media")]
+    return [part[name]["sha256"] for part in parts for name in ("media", "picture") if part.get(name)]

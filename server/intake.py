@@ -10,7 +10,17 @@ from datetime import datetime
 from agent.wire.base import Document
 from agent.wire.device_api import HeartbeatRequest
 from agent.wire.errors import WireError
-from agent.wire.reports import AsRunReport, Birth, Event, Health, JobReport, Online, Reported, State
+from agent.wire.reports import (
+    AsRunReport,
+    Birth,
+    Event,
+    Health,
+    JobReport,
+    Online,
+    Reported,
+    ScreenReport,
+    State,
+)
 from agent.wire.topics import parse_up
 from server.broker.link import Message
 from server.clock import utc_now
@@ -27,6 +37,7 @@ KINDS: dict[str, type[Document]] = {
     "health": Health,
     "event": Event,
     "asrun": AsRunReport,
+    "screen": ScreenReport,
     "reported": Reported,
     "job": JobReport,
 }
@@ -97,6 +108,8 @@ def _store(conn: sqlite3.Connection, device: str, kind: str, document: Document,
             if fresh:
                 reports.set_airing(conn, document.airing, document.zone, document.planned_start, came)
             return fresh
+        case ScreenReport():
+            return reports.insert_report(conn, document.id, kind, document.first_shown, came)
         case Event() | JobReport():
             return reports.insert_report(conn, document.id, kind, document.at, came)
         case State() if document.state is Online.OFFLINE and _of_former_boot(conn, device, document):

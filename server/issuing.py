@@ -167,6 +167,7 @@ class Issuer:
             "priority_order": state.priority_order,
             "messages": state.messages,
             "languages": state.languages,
+            "pages": state.pages,
         }
         order = self._order(conn, "desired", scope, body)
         document = self._keep(conn, order, device.id, now, schedule)
@@ -174,7 +175,7 @@ class Issuer:
         until = order.expires + KEEP_GIVEN
         if schedule is not None:
             content.give(conn, device.id, "schedule", (schedule.sha256,), until)
-        files = {*media, *(one.media.sha256 for one in state.messages)}
+        files = {*media, *(one.media.sha256 for one in state.messages), *state.page_files}
         content.give(conn, device.id, "media", sorted(files), until)
         return document
 

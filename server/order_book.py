@@ -18,7 +18,7 @@ from server.store.devices import Device
 from server.store.orders import BatchRow, OrderRow
 
 MOST_HELD = 200
-_URGENCY = {"emergency": 0, "desired": 2, "grant": 3, "job": 4, "bulletin": 5}
+_URGENCY = {"emergency": 0, "desired": 2, "grant": 3, "takeover": 3, "job": 4, "bulletin": 5}
 _ALL_CLEAR, _WITHDRAWN = 1, 6
 """Cancels: that of an emergency silences horns; any other must not push out what is in force."""
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from agent.model.board import Pattern
 from agent.model.bulletin import LiveSource, SourceLevel
 from agent.wire.base import DeviceId, Line, Moment, Name, Text
 from agent.wire.orders import EmergencyEvent, JobAction, LanguageCode
@@ -43,12 +44,16 @@ class AudienceDraft(AskedDraft):
 
 
 class PartDraft(Draft):
-    """One language version. Without text and media the station's message for the event is used."""
+    """One language version. Without text and media the station's message for the event is used.
+
+    `picture` is shown by boards meanwhile.
+    """
 
     language: LanguageCode = "vi"
     title: Line = ""
     text: Text = ""
     media: MediaKey | None = None
+    picture: MediaKey | None = None
 
 
 def _one_each(parts: tuple[PartDraft, ...]) -> tuple[PartDraft, ...]:
@@ -135,6 +140,7 @@ _NUMBERS: dict[str, tuple[float, float]] = {
     "volume_db": (-40, 6),
     "minutes": (1, 240),
 }
+_PATTERN_MINUTES = 60
 """Ranges of a box's own check, so that a mistake is named before anything is signed."""
 
 _ARGUMENTS: dict[JobAction, tuple[str, ...]] = {
@@ -143,6 +149,8 @@ _ARGUMENTS: dict[JobAction, tuple[str, ...]] = {
     JobAction.SAFETY_STOP: ("minutes", "zone"),
     JobAction.REBOOT: ("force",),
     JobAction.SELF_TEST: ("kind", "zone"),
+    JobAction.SCREENSHOT: ("board",),
+    JobAction.BOARD_PATTERN: ("board", "pattern", "minutes"),
 }
 _USUAL_ARGUMENTS = ("zone",)
 
@@ -164,10 +172,22 @@ class ControlDraft(AskedDraft):
             value = self.arguments.get(name, low)
             if isinstance(value, bool | str) or not low <= value <= high:
                 raise PydanticCustomError(f"job_{name}", "is out of range")
+        if self.action is JobAction.BOARD_PATTERN:
+            _check_pattern(self.arguments)
         volumes = {"percent", "volume_db"} & set(self.arguments)
         if self.action is JobAction.SET_VOLUME and len(volumes) != 1:
             raise PydanticCustomError("job_volume", "needs percent or volume_db")
         return self
+
+
+def _check_pattern(arguments: dict[str, JobValue]) -> None:
+    """A pattern boards know, for an hour at most; an empty one ends the pattern that is shown."""
+    if arguments.get("pattern", "") not in ("", *Pattern):
+        expected = ", ".join(f"'{one.value}'" for one in Pattern)
+        raise PydanticCustomError("job_pattern", "knows only {expected}", {"expected": expected})
+    minutes = arguments.get("minutes", 1)
+    if isinstance(minutes, bool | str) or minutes > _PATTERN_MINUTES:
+        raise PydanticCustomError("job_pattern_minutes", "is out of range")
 
 
 class JobDraft(ControlDraft, AudienceDraft):

@@ -22,6 +22,7 @@ from agent.wire.device_api import LIVE
 from agent.wire.orders import EmergencyEvent
 from agent.wire.ulid import new_ulid
 from server.batches import Batches, Slice
+from server.board_drafts import TakeoverDraft
 from server.clock import utc_now
 from server.issuing import TOLERANCE, Issuer
 from server.order_book import OrderAnswerRow
@@ -43,7 +44,7 @@ from server.store.orders import BatchRow
 
 logger = logging.getLogger(__name__)
 
-CANCELLABLE = ("emergency", "bulletin", "grant")
+CANCELLABLE = ("emergency", "bulletin", "grant", "takeover")
 CANCEL_HOLDS = timedelta(minutes=10)
 """A cancel outlives what it ends, because a box may hear of that one later."""
 
@@ -138,6 +139,17 @@ class Orders:
             }
 
         return await self._give("grant", draft, author, expires, say)
+
+    async def takeover(self, draft: TakeoverDraft, author: str) -> OrderAnswerRow:
+        """Let commercial boards show the commune's programme until a moment.
+
+        Raises:
+            RefusedError: naming the field; nothing is kept.
+        """
+        if not utc_now() < draft.until <= utc_now() + FURTHEST_START:
+            raise RefusedError(Problem.TIME_UNUSABLE, "until")
+        said: dict[str, Any] = {"boards": draft.boards, "reason": draft.reason}
+        return await self._give("takeover", draft, author, draft.until, lambda _, __: said)
 
     async def job(self, draft: JobDraft, author: str) -> OrderAnswerRow:
         """Ask for one action.

@@ -45,6 +45,12 @@ class Problem(StrEnum):
     TICKET_REFUSED = "ticket_refused"
     RANGE = "range_not_satisfiable"
     CAP_REFUSED = "cap_refused"
+    PICTURE_UNUSABLE = "picture_unusable"
+    PICTURE_UNKNOWN = "picture_unknown"
+    VIDEO_UNUSABLE = "video_unusable"
+    IN_USE = "in_use"
+    CHANGED_MEANWHILE = "changed_meanwhile"
+    PREVIEW_FAILED = "preview_failed"
 
 
 STATUS: dict[Problem, int] = {
@@ -78,6 +84,12 @@ STATUS: dict[Problem, int] = {
     Problem.TICKET_REFUSED: 403,
     Problem.RANGE: 416,
     Problem.CAP_REFUSED: 422,
+    Problem.PICTURE_UNUSABLE: 422,
+    Problem.PICTURE_UNKNOWN: 422,
+    Problem.VIDEO_UNUSABLE: 422,
+    Problem.IN_USE: 409,
+    Problem.CHANGED_MEANWHILE: 409,
+    Problem.PREVIEW_FAILED: 422,
 }
 
 

@@ -69,6 +69,10 @@ _KINDS = {
     "job_volume_db": "job_volume_db",
     "job_minutes": "job_minutes",
     "job_volume": "job_volume",
+    "job_pattern": "job_pattern",
+    "job_pattern_minutes": "job_pattern_minutes",
+    "video_and_stream": "video_and_stream",
+    "empty_page": "empty_page",
     "no_time": "no_time",
     "repeated": "repeated",
     "nowhere": "nowhere",
@@ -104,6 +108,8 @@ _PATTERNS = {
     r"^([01]\d|2[0-3]):[0-5]\d$": "clock",
     r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$": "clock",
     r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$": "language",
+    r"^([a-z0-9][a-z0-9._-]*)?$": "name",
+    r"^(https?://\S+)?$": "stream_url",
     r"^([0-9a-f]{64}|[0-7][0-9A-HJKMNP-TV-Z]{25})$": "media",
 }
 _VALUES = (

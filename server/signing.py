@@ -26,7 +26,7 @@ from server.secret import write_private, write_whole
 logger = logging.getLogger(__name__)
 
 ROOT_VALIDITY = timedelta(days=3650)
-KINDS = ("desired", "bulletin", "cancel", "job", "grant", "emergency")
+KINDS = ("desired", "bulletin", "cancel", "job", "grant", "emergency", "takeover")
 _OTHERS = 0o077
 
 

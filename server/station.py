@@ -15,18 +15,30 @@ from pydantic_core import PydanticCustomError
 
 from agent.wire.base import Text
 from agent.wire.envelope import MAX_ENVELOPE_BYTES
-from agent.wire.orders import EmergencyEvent, HoursWindow, LanguageCode, MediaRef, StagedMessage
+from agent.wire.orders import (
+    BoardPage,
+    EmergencyEvent,
+    FileRef,
+    HoursWindow,
+    LanguageCode,
+    MediaRef,
+    StagedMessage,
+)
+from agent.wire.ulid import new_ulid
+from server.board_drafts import BoardPagesDraft
 from server.clock import utc_now
 from server.drafts import Draft, MediaKey
 from server.problems import Problem, RefusedError
-from server.store import content, settings
+from server.store import content, pictures, settings
 from server.store.content import media_ref
 from server.store.database import Database
+from server.store.pictures import PICTURE, VIDEO
 from server.store.settings import Setting
 
 logger = logging.getLogger(__name__)
 
 HOURS, PRIORITY, MESSAGES, LANGUAGES, STAGED = "hours", "priority_order", "messages", "languages", "staged"
+PAGES = "board_pages"
 MOST_MESSAGES = 200
 REST_OF_DESIRED_BYTES = 8 * 1024
 """What a `desired` says beside the settings of the station: schedule, groups, names, and the signature."""
@@ -114,6 +126,14 @@ class StationState:
     priority_order: tuple[str, ...] = ()
     messages: tuple[StagedMessage, ...] = ()
     languages: tuple[str, ...] = ()
+    pages: tuple[BoardPage, ...] = ()
+
+    @property
+    def page_files(self) -> frozenset[str]:
+        """Pictures and videos of the boards' pages."""
+        return frozenset(
+            file.sha256 for page in self.pages for file in (page.picture, page.video) if file is not None
+        )
 
     def message(self, event: EmergencyEvent, language: str) -> StagedMessage | None:
         """The recording for an event in a language."""
@@ -131,6 +151,7 @@ def state_of(conn: sqlite3.Connection) -> StationState:
         priority_order=tuple(_value(conn, PRIORITY)),
         messages=tuple(StagedMessage.model_validate(one) for one in _value(conn, MESSAGES)),
         languages=tuple(_value(conn, LANGUAGES)),
+        pages=tuple(BoardPage.model_validate(one) for one in _value(conn, PAGES)),
     )
 
 
@@ -176,6 +197,15 @@ class StationRules:
             RefusedError: a file that is not kept, or more than a `desired` can carry; nothing is changed.
         """
         return await self._set(MESSAGES, lambda conn: _resolved(conn, draft), author)
+
+    async def set_pages(self, draft: BoardPagesDraft, author: str) -> Setting:
+        """Replace the boards' pages.
+
+        Raises:
+            RefusedError: a file that is not kept, more than a `desired` can carry, or somebody else saved
+                them meanwhile; nothing is changed.
+        """
+        return await self._set(PAGES, lambda conn: _resolved_pages(conn, draft), author)
 
     async def add_messages(self, language: str, found: list[StagedMessage], author: str) -> None:
         """Add recordings for events that have none in a language; done once per language.
@@ -224,6 +254,36 @@ def _resolved(conn: sqlite3.Connection, draft: MessagesDraft) -> list[dict[str, 
     return [one.model_dump(mode="json", exclude_none=True) for one in resolved]
 
 
+def _resolved_pages(conn: sqlite3.Connection, draft: BoardPagesDraft) -> list[dict[str, Any]]:
+    held = settings.get_setting(conn, PAGES)
+    if draft.if_version is not None and draft.if_version != (held.version if held else 0):
+        raise RefusedError(Problem.CHANGED_MEANWHILE, "if_version")
+    return [
+        BoardPage(
+            **one.model_dump(exclude={"id", "picture", "video", "windows"}),
+            id=one.id or f"trang-{new_ulid(utc_now()).lower()}",
+            picture=_file(conn, one.picture, PICTURE, f"pages[{n}].picture"),
+            video=_file(conn, one.video, VIDEO, f"pages[{n}].video"),
+            windows=tuple(window.window() for window in one.windows),
+        ).model_dump(mode="json", exclude_none=True)
+        for n, one in enumerate(draft.pages)
+    ]
+
+
+def _file(conn: sqlite3.Connection, key: str | None, kind: str, field: str) -> FileRef | None:
+    if key is None:
+        return None
+    row = pictures.find_picture(conn, key, kind)
+    if row is None:
+        raise RefusedError(Problem.PICTURE_UNKNOWN, field, detail=key)
+    return pictures.file_ref(row)
+
+
+def picture_in_use(conn: sqlite3.Connection, sha256: str) -> bool:
+    """Whether a page, or an order that is not over, names a picture or video."""
+    return sha256 in state_of(conn).page_files or pictures.picture_in_order(conn, sha256, utc_now())
+
+
 def _media(conn: sqlite3.Connection, key: str, field: str) -> MediaRef:
     row = content.find_media(conn, key)
     if row is None:
@@ -243,9 +303,9 @@ def _fitting(kept: tuple[StagedMessage, ...], fresh: list[StagedMessage]) -> lis
 
 def _check_size(state: StationState, name: str) -> None:
     """Refuse what no `desired` could carry beside its schedule, before it is kept."""
-    size = sum(len(one.encode()) for one in (*state.hours, *state.messages))
+    size = sum(len(one.encode()) for one in (*state.hours, *state.messages, *state.pages))
     size += len(json.dumps([state.priority_order, state.languages], ensure_ascii=False).encode())
-    size += len(state.hours) + len(state.messages)  # commas
+    size += len(state.hours) + len(state.messages) + len(state.pages)  # commas
     if (size + REST_OF_DESIRED_BYTES) * 4 // 3 > MAX_ENVELOPE_BYTES:  # base64
         raise RefusedError(Problem.TOO_LARGE, name, detail=f"{MAX_ENVELOPE_BYTES // 1024} kB")
 

@@ -1,8 +1,8 @@
 """Runs the checks of the project and says how long each took: `python -m tools.check [--integration]`.
 
 Without options: what must pass before every commit. Two lanes run side by side, because the type
-checker uses one core. With `--integration`: what needs a real broker, decoder and database, and the
-slow tests; those run one after the other.
+checker uses one core. With `--integration`: contracts of the drivers, what needs a real broker, decoder and
+database, and the slow tests; those run one after the other.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def tool(name: str) -> str:
 
 
 PYTEST = (tool("python"), "-m", "pytest", "-q", "--no-header")
-# More workers than cores: many contract tests wait for sound to pass.
-SPREAD = ("-n", "4", "--dist", "worksteal")
+# More workers than cores: many tests wait for something to happen.
+SPREAD = ("-n", "3", "--dist", "worksteal")
 
 # These play sound in real time. A virtual machine may stand still for half a second and spoil one; a test
 # that fails is tried twice more, and the sum says so.
@@ -51,8 +51,8 @@ FAST: tuple[tuple[Step, ...], ...] = (
     ),
     (
         Step(
-            "unit and contract tests",
-            (*PYTEST, "tests/unit", "tests/contract", *SPREAD, "-m", "not slow and not hardware"),
+            "unit tests",
+            (*PYTEST, "tests/unit", *SPREAD, "-m", "not slow and not hardware"),
             600,
         ),
     ),
@@ -60,6 +60,11 @@ FAST: tuple[tuple[Step, ...], ...] = (
 
 THOROUGH: tuple[tuple[Step, ...], ...] = (
     (
+        Step(
+            "contract tests of the drivers",
+            (*PYTEST, "tests/contract", *SPREAD, *AGAIN, "-m", "not slow and not hardware"),
+            900,
+        ),
         Step(
             "slow unit and contract tests",
             (*PYTEST, "tests/unit", "tests/contract", *AGAIN, "-m", "slow and not hardware"),

@@ -124,7 +124,13 @@ class Demo:
         self._rig.allow(self._length_s)
         return [
             {"id": "nhac-hieu", "title": "Nhạc hiệu", "kind": "chime", "media": bell["sha256"]},
-            {"id": "noi-dung", "title": title, "kind": "speech", "media": said["sha256"]},
+            {
+                "id": "noi-dung",
+                "title": title,
+                "kind": "speech",
+                "media": said["sha256"],
+                "text": wish.text if wish.file is None else "",
+            },
         ]
 
     def _publish(self, api: Api, items: list[dict[str, Any]]) -> datetime:
@@ -165,7 +171,7 @@ class Demo:
             tell("on_air", title=title)
 
         def record_or_picture(seen: dict[str, Report]) -> Report | None:
-            keep_picture(self._rig.folder, title)
+            keep_picture(self._rig.folder)
             return seen.get("asrun")
 
         record = step("as-run record on the server", self._length_s + 30, record_or_picture)
@@ -184,14 +190,14 @@ class Demo:
         self._seen[kind] = report
 
 
-def keep_picture(folder: Path, title: str) -> None:
-    """Copy the board's picture while it shows the title; at the end the board goes dark, as it should."""
+def keep_picture(folder: Path) -> None:
+    """Copy the board's picture while it shows the bulletin; at the end the board is safe, as it should be."""
     kept = folder / PICTURE
     if kept.exists():
         return
     with contextlib.suppress(OSError, ValueError, IndexError):  # nothing shown yet, or half a line
         last = (folder / "box" / "board.jsonl").read_text(encoding="utf-8").splitlines()[-1]
-        if json.loads(last)["label"] == title:
+        if "@" in json.loads(last)["label"]:  # a page of an airing is named after it
             shutil.copyfile(folder / "box" / "board.png", kept)
 
 
@@ -272,6 +278,9 @@ def run(wish: Wish) -> int:
                 if record["verdict"] != "heard":
                     print(say("demo.failed", problem=f"{record['verdict']}: {record}"), file=sys.stderr)
                     print(rig.log_tails(), file=sys.stderr)
+                if not (folder / PICTURE).exists():
+                    print(say("demo.failed", problem=f"{PICTURE}: no text on the board"), file=sys.stderr)
+                    return 1
                 return 0 if record["verdict"] == "heard" else 1
             print(say("demo.stop_hint"), flush=True)
             stay(rig)

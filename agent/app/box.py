@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
 
 from agent.app.bench import BoxBench
+from agent.app.boards import Boards
 from agent.app.bridges import (
     AiringRecords,
     CheckedMedia,
@@ -32,6 +31,7 @@ from agent.app.onair import (
     SafetyWatch,
     level_of,
 )
+from agent.app.parts import Following, clock_trust, optional, test_limits
 from agent.app.reports import Reports, boot_id
 from agent.app.tasks import (
     LAST_SEEN_KEY,
@@ -43,7 +43,6 @@ from agent.app.tasks import (
     MediaArrivals,
     MediaCheck,
     PairedDesk,
-    Screens,
     UplinkWatch,
     WantedMedia,
     used_of,
@@ -52,13 +51,12 @@ from agent.app.view import BoxView
 from agent.app.weekly import WeeklySilentTest
 from agent.app.zones import build_zone, input_place, opener
 from agent.clock import ClockStepWatcher, SystemClock
-from agent.config import Config, Driver
+from agent.config import Config
 from agent.content.keeper import ContentKeeper, Room, Wanted
 from agent.content.schedule_keeper import InForce, ScheduleKeeper
 from agent.content.store import MediaStore
 from agent.content.threads import in_thread
 from agent.errors import AgentError, ConfigError, ContentError
-from agent.field.findings import Limits
 from agent.field.selftest import SelfTest
 from agent.field.server import FieldServer
 from agent.health.issues import IssueBook
@@ -66,13 +64,13 @@ from agent.health.service import HealthService, Sensors
 from agent.latest import Latest
 from agent.lifecycle import Progress, Service, Tier
 from agent.live.feeds import LiveFeeds
-from agent.model.bulletin import AiringId, BulletinClass, ClockTrust, ZoneId
+from agent.model.bulletin import AiringId, BulletinClass, SourceLevel, ZoneId
 from agent.model.issue import Fault
 from agent.model.schedule import Airing
 from agent.playout.accounts import MissedKeeper
 from agent.playout.orders import StandingOrders
+from agent.playout.rounds import may_cancel
 from agent.playout.station import Station
-from agent.signage.engine import Screen, SignageEngine
 from agent.source.api import Transfer
 from agent.source.identity import Identity, load_identity
 from agent.source.native import NativeSource, NativeTimes
@@ -85,11 +83,11 @@ from agent.trust.desk import TIME_FLOOR_KEY, OrderDesk
 from agent.trust.root import load_root
 from agent.trust.verify import BoxPlace
 from agent.wire.errors import WireError
-from agent.wire.orders import ORDER_KINDS, AnyOrder, Desired, EmergencyEvent, Job
+from agent.wire.orders import ORDER_KINDS, AnyOrder, Cancel, Desired, EmergencyEvent, Job
 from agent.wire.reports import EventType
 from agent.wire.root import Root
 from drivers import registry
-from drivers.api import ClockSensor, ClockSource, DriverError, PowerSensor
+from drivers.api import DriverError
 
 logger = logging.getLogger(__name__)
 
@@ -99,15 +97,6 @@ SUPPORTED = frozenset(ORDER_KINDS)
 
 LOOK_BACK = timedelta(hours=72)
 ZONE_STALL_S = 60.0
-
-_TRUST = {
-    ClockSource.SYNCHRONISED: ClockTrust.SYNCHRONISED,
-    ClockSource.RTC: ClockTrust.RTC,
-    ClockSource.RESTORED: ClockTrust.RESTORED,
-    ClockSource.UNKNOWN: ClockTrust.UNKNOWN,
-}
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +133,12 @@ class Box:
         self._identity: Latest[Identity | None] = Latest(identity)
         self._root: Latest[Root | None] = Latest(None)
         self._groups: Latest[tuple[str, ...]] = Latest(())
-        self._screen = Latest(Screen(""))
         self._wanted: Latest[tuple[Wanted, ...] | None] = Latest(None)
 
         clock_sensor = registry.clock_sensor(config.sensors.clock.kind).from_options(
             "clock", config.sensors.clock.options
         )
-        self.clock = SystemClock(lambda: _clock_trust(clock_sensor), known.floor, known.seen)
+        self.clock = SystemClock(lambda: clock_trust(clock_sensor), known.floor, known.seen)
         self.progress = Progress(self.clock)
         self.events = EventWriter(store, self.clock)
         self.issues = IssueBook(self.clock, self.events.issue)
@@ -162,7 +150,7 @@ class Box:
                 "storage", config.sensors.storage.options
             ),
             clock=clock_sensor,
-            power=_optional(config.sensors.power, registry.power_sensor, "power"),
+            power=optional(config.sensors.power, registry.power_sensor, "power"),
         )
         self.health = HealthService(
             book=self.issues,
@@ -182,7 +170,6 @@ class Box:
         )
         self.records = AiringRecords(store, self.clock, self.issues)
         self.missed = MissedKeeper(self.station, self.records, self.clock)
-        self.screens = Screens(self._screen, config.box.name, config.box.language)
         self.schedules = ScheduleKeeper(
             ScheduleRecord(store),
             lambda url, limit: self.source.fetch(url, limit),  # noqa: PLW0108 - source is built later
@@ -191,6 +178,21 @@ class Box:
             before_change=self.missed.account,
             on_refused=self._schedule_refused,
             on_in_force=self._schedule_in_force,
+        )
+        self.boards = Boards(
+            config,
+            clock=self.clock,
+            issues=self.issues,
+            store=store,
+            station=self.station,
+            desired=self.schedules.wanted,
+            link=lambda: self.source.status.value,
+            files=CheckedMedia(self.media, config.box.data_dir / "absent"),
+            held=self.media.has,
+            tell=self.events.put,
+            may_cancel=lambda one, other: may_cancel(one, other, self._level_of),
+            title_of=self._title_of,
+            proved=lambda: self.clock.at_least,
         )
         self.speech = Speech(
             engine=engine_of(config.speech),
@@ -211,7 +213,7 @@ class Box:
             speech=self.speech,
             held=HeldMedia(self.media),
             shelf=OrderRecord(store),
-            level_of=lambda issuer: level_of(self._root.value, issuer),
+            level_of=self._level_of,
             tell=lambda event, subject, code="", detail="": self.events.put(
                 EventType(event), subject, code, detail
             ),
@@ -221,7 +223,9 @@ class Box:
             proved=lambda: self.clock.at_least,
             live=lambda: self.feeds.status,
             languages=config.box.languages,
+            on_board=self.boards.sight.shows,
         )
+        self.boards.sight.orders = self.orders
         self.settings = DesiredSettings(
             self.station, self.orders, self.library, config.box.timezone, config.box.languages
         )
@@ -240,7 +244,9 @@ class Box:
         self.station.was_cancelled = self.orders.was_cancelled
         self.station.live = lambda: self.feeds.status
         self.station.used.update(known.used)
-        self.order_media = OrderMedia(self.orders, self.library, self.speech.pinned, self.clock)
+        self.order_media = OrderMedia(
+            self.orders, self.library, self.speech.pinned, self.clock, self.boards.sight.needed
+        )
         self.content = self._content_keeper()
         self.players = {
             ZoneId(zone.id): build_zone(
@@ -258,6 +264,7 @@ class Box:
             )
             for zone in config.zones
         }
+        self.boards.sight.players = self.players
         self.controls = BoxControls(
             station=self.station,
             players=self.players,
@@ -275,7 +282,7 @@ class Box:
                 clock=self.clock,
                 sensor=clock_sensor,
             ),
-            limits=_test_limits(config),
+            limits=test_limits(config),
             names={zone.id: zone.name for zone in config.zones if zone.name},
             place=config.box.name,
             language=config.box.language,
@@ -292,6 +299,7 @@ class Box:
             health=self.health,
             run_id=str(uuid.uuid4()),
             dropped_events=lambda: self.events.dropped,
+            boards=self.boards.health,
         )
         self.desk = OrderDesk(
             store,
@@ -303,20 +311,6 @@ class Box:
         )
         self.shelf = SourceShelf(store, self.clock, self.desk.rescue)
         self.source = self._native_source()
-        self.boards = {
-            board.id: SignageEngine(
-                board.id,
-                opener(
-                    registry.board_driver(board.kind),
-                    board.id,
-                    {**board.options, "width_px": board.width_px, "height_px": board.height_px},
-                ),
-                self._screen,
-                self.clock,
-                self.issues,
-            )
-            for board in config.boards
-        }
         self.books = Bookkeeper(store, self.station, self.clock)
         self.jobs = JobDesk(
             self.controls,
@@ -327,6 +321,7 @@ class Box:
             boot_id=boot_id(),
             emergency_on_air=lambda: self.orders.emergency,
             language=config.box.language,
+            boards=self.boards,
         )
 
     # --- running -------------------------------------------------------------------------------------
@@ -347,6 +342,7 @@ class Box:
             self._settle(wanted)
         await self.controls.restore()
         await self.orders.restore()
+        await self.boards.restore()
         if self._root.value is not None:
             await self.desk.hand_over_again()
 
@@ -360,11 +356,11 @@ class Box:
             self.events,
             ClockStepWatcher(self.station.touch),
             IdentityWatch(self._config.box.data_dir / "identity.json", self._identity, self.clock),
-            _Following("identity", self._identity, self._believe),
+            Following("identity", self._identity, self._believe),
             PairedDesk(self._identity, self.desk),
             self.source,
             self.schedules,
-            _Following("schedule in force", self.schedules.in_force, self._adopt),
+            Following("schedule in force", self.schedules.in_force, self._adopt),
             WantedMedia(
                 self.schedules.in_force, self._wanted, self.station.zones, self.clock, self.order_media
             ),
@@ -398,9 +394,10 @@ class Box:
                 self._config.box.runtime_dir,
                 self.controls,
                 self.self_test,
+                self.boards,
             ),
             *self._button(),
-            *self.boards.values(),
+            *self.boards.services(),
         )
         return (
             *((service, Tier.VITAL) for service in vital),
@@ -423,8 +420,9 @@ class Box:
         return f"{doing} ({len(self.issues.open)} open issues)"
 
     async def close(self) -> None:
-        """Write down what the next run must know."""
+        """Write down what the next run must know, and what was shown to the end."""
         await self.books.note()
+        await self.boards.close()
 
     @property
     def identity(self) -> Identity | None:
@@ -491,6 +489,14 @@ class Box:
             raise AgentError("the box is not paired: it has no trust root")
         return root
 
+    def _level_of(self, issuer: str) -> SourceLevel | None:
+        return level_of(self._root.value, issuer)
+
+    def _title_of(self, issuer: str) -> str:
+        """Name of an issuer for people."""
+        known = self._root.value.issuer(issuer) if self._root.value is not None else None
+        return (known.title if known is not None else "") or issuer
+
     def _place(self) -> BoxPlace:
         identity = self._identity.value
         if identity is None:
@@ -514,11 +520,14 @@ class Box:
             if order.groups:
                 self._groups.set(order.groups)
             self._settle(order)
+            self.boards.touch()
             self.reports.holdings_changed()
         elif isinstance(order, Job):
             await self.jobs.take(order)
         else:
+            ended = self.orders.notice(order.cancels) if isinstance(order, Cancel) else None
             await self.orders.accept(order)
+            await self.boards.take(order, ended)
 
     def _settle(self, order: Desired) -> None:
         """Take over what the station's order says beside the schedule."""
@@ -546,7 +555,8 @@ class Box:
             self.station.set_schedule(
                 in_force.timetable, in_force.schedule.version, in_force.order_id, in_force.since
             )
-            self.screens.set_station(in_force.schedule.station)
+            self.boards.sight.station_name = in_force.schedule.station
+            self.boards.touch()
         self.reports.holdings_changed()
 
     def _network_changed(self) -> None:
@@ -554,7 +564,7 @@ class Box:
         self.content.network_changed()
 
     async def _on_air(self, zone: ZoneId, airing: Airing, begins: bool) -> None:
-        self.screens.on_air(zone, airing, begins=begins)
+        self.boards.touch()
         kind = EventType.ON_AIR if begins else EventType.OFF_AIR
         self.events.put(kind, airing.id, zone, airing.programme.title)
         if begins:
@@ -577,47 +587,6 @@ class Box:
             self.events.put(
                 EventType.HOURS_OVERRIDDEN, airing.order_id, zone, f"hours version {version}: {title}"
             )
-
-
-class _Following(Generic[T]):
-    """Service that calls a coroutine with each value of a `Latest`."""
-
-    def __init__(self, name: str, latest: Latest[T], take: Callable[[T], Awaitable[None]]) -> None:
-        self.name = name
-        self._latest = latest
-        self._take = take
-
-    async def run(self) -> None:
-        async for value in self._latest.follow():
-            await self._take(value)
-
-
-def _clock_trust(sensor: ClockSensor) -> ClockTrust:
-    try:
-        return _TRUST[sensor.read().source]
-    except DriverError:
-        return ClockTrust.UNKNOWN  # nobody says where the time comes from
-
-
-def _test_limits(config: Config) -> dict[str, Limits]:
-    """What is normal for each zone's amplifier."""
-    return {
-        zone.id: Limits(
-            idle_amps=zone.meter.idle_amps,
-            full_amps=zone.meter.full_amps,
-            low_volts=zone.meter.low_volts,
-            high_volts=zone.meter.high_volts,
-            hot_c=zone.meter.hot_c,
-        )
-        for zone in config.zones
-        if zone.meter is not None
-    }
-
-
-def _optional(
-    section: Driver | None, find: Callable[[str], type[PowerSensor]], name: str
-) -> PowerSensor | None:
-    return find(section.kind).from_options(name, section.options) if section else None
 
 
 async def build_box(config: Config, store: Store, notifier: Notifier, mistake: ConfigError | None) -> Box:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log10
 
+from agent.field.boards import PATTERN_MINUTES
 from agent.field.controls import PAUSE_MINUTES, SAFETY_MINUTES, VOLUME_DB
 from agent.field.findings import SelfTestKind
+from agent.model.board import Pattern
 from agent.wire.orders import Job, JobAction
 
 Argument = str | int | float | bool
@@ -23,10 +25,14 @@ ARGUMENTS: Mapping[JobAction, frozenset[str]] = {
     JobAction.SELF_TEST: frozenset({"kind", "zone"}),
     JobAction.SAFETY_STOP: frozenset({"zone", "minutes"}),
     JobAction.SAFETY_RELEASE: frozenset({"zone"}),
+    JobAction.SCREENSHOT: frozenset({"board"}),
+    JobAction.BOARD_PATTERN: frozenset({"board", "pattern", "minutes"}),
 }
 """Arguments of each action this build carries out; all but `kind` and the volume may be left out."""
 
+_OF_BOARDS = frozenset({JobAction.SCREENSHOT, JobAction.BOARD_PATTERN})
 _DEFAULT_MINUTES = 30
+_PATTERN_MINUTES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class Task:
 
     Attributes:
         zones: where; all of the box if none was named.
+        board: for jobs about a board.
+        pattern: test picture; empty ends the one that is shown.
     """
 
     action: JobAction
@@ -43,6 +51,8 @@ class Task:
     minutes: int = _DEFAULT_MINUTES
     kind: str = ""
     force: bool = False
+    board: str = ""
+    pattern: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +76,17 @@ class _WrongArgumentError(ValueError):
         super().__init__(name)
 
 
-def check_job(job: Job, zones: tuple[str, ...]) -> Task | Rejection:
-    """The task a job stands for on a box with these zones, or the first thing that is wrong with it."""
+def check_job(job: Job, zones: tuple[str, ...], boards: tuple[str, ...] = ()) -> Task | Rejection:
+    """The task a job stands for on a box with these zones and boards, or the first thing wrong with it."""
     known = ARGUMENTS.get(job.action)
-    if known is None:
+    if known is None or (job.action in _OF_BOARDS and not boards):
         return Rejection("unsupported", "action", ", ".join(one.value for one in ARGUMENTS))
     for name in job.arguments:
         if name not in known:
             return Rejection("unknown_argument", f"arguments.{name}"[:100], ", ".join(sorted(known)))
     try:
+        if job.action in _OF_BOARDS:
+            return _board_task(job.action, job.arguments, boards)
         return _task(job.action, job.arguments, zones)
     except _WrongArgumentError as error:
         return error.rejection
@@ -103,6 +115,24 @@ def _task(action: JobAction, given: Mapping[str, Argument], zones: tuple[str, ..
             return Task(action, where, kind=_kind(given, where))
         case _:
             return Task(action, where)
+
+
+def _board_task(action: JobAction, given: Mapping[str, Argument], boards: tuple[str, ...]) -> Task:
+    board = given.get("board", boards[0] if len(boards) == 1 else None)
+    if board is None:
+        raise _WrongArgumentError("missing_argument", "board", ", ".join(boards))
+    if not isinstance(board, str):
+        raise _WrongArgumentError("wrong_type", "board", ", ".join(boards))
+    if board not in boards:
+        raise _WrongArgumentError("unknown_board", "board", ", ".join(boards))
+    if action is JobAction.SCREENSHOT:
+        return Task(action, (), board=board)
+    allowed = ["", *(one.value for one in Pattern)]
+    pattern = given.get("pattern", Pattern.GRID.value)
+    if not isinstance(pattern, str) or pattern not in allowed:
+        raise _WrongArgumentError("out_of_range", "pattern", ", ".join(allowed[1:]))
+    minutes = _minutes(given, PATTERN_MINUTES) if "minutes" in given else _PATTERN_MINUTES
+    return Task(action, (), minutes=minutes, board=board, pattern=pattern)
 
 
 def _zones(given: Mapping[str, Argument], zones: tuple[str, ...]) -> tuple[str, ...]:

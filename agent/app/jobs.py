@@ -14,9 +14,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from agent.app.board_jobs import board_job
 from agent.app.job_check import Rejection, Task, check_job
 from agent.clock import Clock
 from agent.errors import AgentError, StoreError
+from agent.field.boards import BoardHands
 from agent.field.controls import ControlRefusedError, Controls
 from agent.model.text import Language, catalogue, say
 from agent.wire.orders import Job, JobAction
@@ -86,6 +88,7 @@ class JobDesk:
         boot_id: changes when the machine restarts; proves a reboot.
         emergency_on_air: whether an emergency sounds now, so that nobody reboots the box under it.
         language: of the texts in results.
+        boards: the boards of the box, None without any.
     """
 
     name = "jobs"
@@ -101,6 +104,7 @@ class JobDesk:
         boot_id: str,
         emergency_on_air: Callable[[], bool],
         language: Language = "vi",
+        boards: BoardHands | None = None,
     ) -> None:
         self._controls = controls
         self._report = report
@@ -108,6 +112,7 @@ class JobDesk:
         self._memory = memory
         self._clock = clock
         self._boot_id = boot_id
+        self._boards = boards
         self._emergency_on_air = emergency_on_air
         self._language: Language = language
         self._line, self._urgent = _Line(), _Line()
@@ -134,7 +139,8 @@ class JobDesk:
         if self._clock.now() >= job.expires:
             await self._close(job, JobState.TIMED_OUT, self._why("expired"))
             return None
-        task = check_job(job, self._controls.zones)
+        boards = self._boards.names if self._boards is not None else ()
+        task = check_job(job, self._controls.zones, boards)
         if isinstance(task, Rejection):
             await self._close(job, JobState.REJECTED, self._why(task.code, task.field, task.allowed))
             return None
@@ -211,6 +217,8 @@ class JobDesk:
                 await controls.reboot(by)
             case JobAction.SELF_TEST:
                 return await self._run_test(task.kind, task.zones[0] if task.zones else "")
+            case JobAction.SCREENSHOT | JobAction.BOARD_PATTERN if self._boards is not None:
+                return await board_job(task, self._boards, by)
             case JobAction.STOP:
                 return {zone: await controls.stop(zone, by) for zone in task.zones}
             case JobAction.NEXT:

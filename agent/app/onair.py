@@ -16,7 +16,7 @@ from agent.field.controls import Controls
 from agent.latest import Latest
 from agent.live.api import WantedLive
 from agent.live.feeds import LiveFeeds
-from agent.model.bulletin import SourceLevel, ZoneId
+from agent.model.bulletin import Media, SourceLevel, ZoneId
 from agent.model.hours import Hours, Window
 from agent.model.issue import Fault
 from agent.model.live import LiveState, LiveStatus
@@ -143,11 +143,13 @@ class OrderMedia:
         library: MessageLibrary,
         pinned: Callable[[], frozenset[str]],
         clock: Clock,
+        pages: Callable[[], tuple[Media, ...]] = tuple,
     ) -> None:
         self._orders = orders
         self._library = library
         self._pinned = pinned
         self._clock = clock
+        self._pages = pages
 
     @property
     def changed(self) -> Latest[int]:
@@ -161,6 +163,8 @@ class OrderMedia:
             media.sha256: Wanted(media, now if urgent else None) for media, urgent in self._orders.media()
         }
         for media in self._library.wanted():
+            found.setdefault(media.sha256, Wanted(media, None))
+        for media in self._pages():
             found.setdefault(media.sha256, Wanted(media, None))
         return tuple(found.values())
 

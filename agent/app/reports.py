@@ -21,7 +21,7 @@ from agent.playout.zone import ZonePlayer
 from agent.store.store import Store
 from agent.version import VERSION
 from agent.wire.orders import Desired
-from agent.wire.reports import Birth, Health, IssueReport, Reported, ZoneHealth
+from agent.wire.reports import Birth, BoardHealth, Health, IssueReport, Reported, ZoneHealth
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class Reports:
         health: HealthService,
         run_id: str,
         dropped_events: Callable[[], int],
+        boards: Callable[[], tuple[BoardHealth, ...]] = tuple,
     ) -> None:
         self._store = store
         self._station = station
@@ -69,6 +70,7 @@ class Reports:
         self._started_s = clock.monotonic()
         self._run_id = run_id
         self._dropped_events = dropped_events
+        self._boards = boards
         self._changed: Latest[int] = Latest(0)
         self.waiting = 0
         self.dropped = 0
@@ -92,7 +94,11 @@ class Reports:
             name=self._box_name,
             version=VERSION,
             zones=tuple(self._players),
-            capabilities=("audio", "schedule"),
+            capabilities=(
+                *(("audio",) if self._players else ()),
+                *(("board",) if self._boards() else ()),
+                "schedule",
+            ),
             desired_seq=desired.seq if desired else 0,
             schedule_version=in_force.schedule.version if in_force else 0,
         )
@@ -109,6 +115,7 @@ class Reports:
             clock=_clock_word(self._clock),
             clock_error_ms=seen.clock.error_ms if seen.clock else None,
             zones=tuple(_zone(zone, player, self._station) for zone, player in self._players.items()),
+            boards=self._boards(),
             issues=tuple(
                 IssueReport(code=one.fault.value, subject=one.subject[:300], since=one.since)
                 for one in self._issues.open[:_ISSUES]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -17,12 +17,10 @@ from agent.content.store import MediaStore
 from agent.errors import AgentError, ContentError, StoreError
 from agent.health.issues import IssueBook
 from agent.latest import Latest
-from agent.model.bulletin import BulletinClass, ClockTrust, ZoneId
+from agent.model.bulletin import ClockTrust, Media, ZoneId
 from agent.model.issue import Fault
-from agent.model.schedule import Airing
-from agent.model.text import Language, say
+from agent.model.schedule import Programme
 from agent.playout.station import Station
-from agent.signage.engine import Screen
 from agent.source.api import LinkState, SourceStatus
 from agent.source.identity import Identity, load_identity
 from agent.store.state import Json
@@ -146,17 +144,24 @@ class WantedMedia:
         for airing in now.timetable.between(moment - timedelta(hours=2), moment + self.HORIZON, 5000):
             if airing.end <= moment:
                 continue
-            for item in airing.programme.items:
-                if item.media.is_file:
-                    needed.setdefault(item.media.sha256, airing.start)
+            for file in files_of(airing.programme, sound=bool(self._zones)):
+                needed.setdefault(file.sha256, airing.start)
         media = {
-            item.media.sha256: item.media
+            one.sha256: one
             for programme in now.schedule.programmes
-            if not programme.zones or set(programme.zones) & set(self._zones)
-            for item in programme.items
-            if item.media.is_file
+            if not programme.zones or not self._zones or set(programme.zones) & set(self._zones)
+            for one in files_of(programme, sound=bool(self._zones))
         }
         return tuple(Wanted(media[sha256], needed.get(sha256)) for sha256 in sorted(media))
+
+
+def files_of(programme: Programme, *, sound: bool = True) -> Iterator[Media]:
+    """Files a programme needs; a box without a horn needs only its pictures."""
+    for item in programme.items:
+        if item.media.is_file and sound:
+            yield item.media
+        if item.picture is not None:
+            yield item.picture
 
 
 async def _ring(latest: Latest[T], bell: asyncio.Event) -> None:
@@ -259,42 +264,6 @@ def used_of(value: Json) -> dict[tuple[ZoneId, str], timedelta]:
         if isinstance(sounded_ms, int):
             found[ZoneId(zone), session] = timedelta(milliseconds=sounded_ms)
     return found
-
-
-class Screens:
-    """Chooses what the boards show: the title on air, else the station's name."""
-
-    def __init__(self, screen: Latest[Screen], box_name: str, language: Language) -> None:
-        self._screen = screen
-        self._idle = box_name or say("board.no_name", language)
-        self._on_air: dict[str, Airing] = {}
-        self._choose()
-
-    def set_station(self, name: str) -> None:
-        """The name of the station became known."""
-        if name:
-            self._idle = name
-            self._choose()
-
-    def on_air(self, zone: str, airing: Airing, *, begins: bool) -> None:
-        """An airing begins or ends to be heard in a zone."""
-        if begins:
-            self._on_air.pop(zone, None)
-            self._on_air[zone] = airing  # the newest last
-        elif zone in self._on_air and self._on_air[zone].id == airing.id:
-            del self._on_air[zone]
-        self._choose()
-
-    def _choose(self) -> None:
-        newest = reversed(self._on_air.values())
-        airing = max(newest, key=lambda one: _BOARD_RANK[one.programme.bulletin_class], default=None)
-        if airing is None:
-            self._screen.set(Screen(self._idle, (0, 160, 255)))
-        else:
-            self._screen.set(Screen(airing.programme.title))
-
-
-_BOARD_RANK = {BulletinClass.NORMAL: 0, BulletinClass.PRIORITY: 1, BulletinClass.EMERGENCY: 2}
 
 
 class MediaArrivals:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Protocol
 
+from agent.app.boards import Boards
 from agent.app.reports import boot_id
 from agent.clock import SystemClock
 from agent.config import Config
@@ -19,7 +20,6 @@ from agent.model.bulletin import ZoneId
 from agent.model.report import Verdict
 from agent.playout.station import Station
 from agent.playout.zone import ZonePlayer
-from agent.signage.engine import SignageEngine
 from agent.source.api import SourceStatus
 from agent.source.identity import Identity
 from agent.store.store import Store
@@ -53,7 +53,7 @@ class Rooms(Protocol):
     content: ContentKeeper
     schedules: ScheduleKeeper
     players: dict[ZoneId, ZonePlayer]
-    boards: dict[str, SignageEngine]
+    boards: Boards
     station: Station
 
     @property
@@ -93,14 +93,7 @@ class BoxView:
             device=rooms.identity.device if rooms.identity else None,
             enrolled=rooms.identity is not None,
             zones=tuple(self._zone(zone, player) for zone, player in rooms.players.items()),
-            boards=tuple(
-                views.BoardView(
-                    name,
-                    board.shown.text if board.shown else None,
-                    board.shown.since if board.shown else None,
-                )
-                for name, board in rooms.boards.items()
-            ),
+            boards=rooms.boards.info(),
             schedule=views.ScheduleView(
                 in_force.schedule.id, in_force.schedule.version, in_force.schedule.station, in_force.since
             )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from agent.config import Config, Driver, SensorsSection
+from agent.config import BoardSection, Config, Driver, SensorsSection
 from agent.model.text import Language, catalogue, say
 from drivers import registry
 from drivers.api import DriverSetupError, Options
@@ -168,7 +168,10 @@ def _wrong_drivers(config: Config, language: Language) -> list[Problem]:
             problems.append(_problem("driver", f"{key}.kind", language, kind=driver.kind, installed=known))
             continue
         try:
-            _LOADERS[family](driver.kind).from_options(key, driver.options)
+            options = dict(driver.options)
+            if isinstance(driver, BoardSection):
+                options |= {"width_px": driver.width_px, "height_px": driver.height_px}
+            _LOADERS[family](driver.kind).from_options(key, options)
         except DriverSetupError as error:
             problems.append(_problem("driver_option", f"{key}.options", language, detail=error))
     return problems

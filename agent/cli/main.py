@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from agent.cli import control, look, setup, trial
+from agent.cli import board, control, look, setup, trial
 from agent.cli.arguments import Command, Commands, add_language
 from agent.cli.client import AgentRefusedError, AgentUnreachableError
 from agent.cli.language import argparse_speaks, pick_language
@@ -57,6 +57,6 @@ def _parser(words: Words) -> argparse.ArgumentParser:
     )
     add_language(parser, words)
     commands = Commands(parser, words)
-    for theme in (look, control, trial, setup):
+    for theme in (look, control, trial, board, setup):
         theme.add_to(commands)
     return parser

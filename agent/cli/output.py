@@ -50,7 +50,17 @@ def refused(error: AgentRefusedError, arguments: argparse.Namespace, words: Word
 
 
 _REQUEST_CODES = frozenset(
-    {"not_json", "unknown_field", "missing", "wrong_type", "out_of_range", "choice", "unknown_zone", "twice"}
+    {
+        "not_json",
+        "unknown_field",
+        "missing",
+        "wrong_type",
+        "out_of_range",
+        "choice",
+        "unknown_zone",
+        "unknown_board",
+        "twice",
+    }
 )
 
 

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agent.field.boards import MODULE, PATTERN_MINUTES
 from agent.field.controls import MAX_PRIORITIES, PAUSE_MINUTES, SAFETY_MINUTES, VOLUME_DB
 from agent.field.findings import SelfTestKind
+from agent.model.board import Pattern
 
 MAX_BODY_BYTES = 16 * 1024
 _MAX_ID = 64
@@ -165,6 +167,73 @@ def self_test_request(body: Mapping[str, Any], zones: tuple[str, ...]) -> SelfTe
     else:
         raise RequestError("missing", "zone", ", ".join(zones))
     return SelfTestRequest(kind, zone)
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRequest:
+    """Something to be done to one board.
+
+    Attributes:
+        action: pattern, end_pattern or module.
+    """
+
+    action: str
+    board: str
+    pattern: str = ""
+    minutes: int = 0
+    row: int = 0
+    column: int = 0
+    dead: bool = False
+
+
+_OF_BOARD = {
+    "pattern": ("pattern", "minutes"),
+    "end_pattern": (),
+    "module": ("row", "column", "state"),
+}
+
+
+def board_request(body: Mapping[str, Any], boards: tuple[str, ...]) -> BoardRequest:
+    """`{"action": ..., "board": ...}` with `pattern`, `minutes`, or `row`, `column`, `state` (dead or ok).
+
+    The board may be left out if there is only one.
+
+    Raises:
+        RequestError: naming the field.
+    """
+    action = _choice(body, "action", frozenset(_OF_BOARD))
+    _only(body, "action", "board", *_OF_BOARD[action])
+    board = board_of(body.get("board", ""), boards)
+    if action == "pattern":
+        pattern = _choice(body, "pattern", frozenset(one.value for one in Pattern))
+        return BoardRequest(action, board, pattern, _whole(body, "minutes", PATTERN_MINUTES, 10))
+    if action == "module":
+        for name in ("row", "column"):
+            if name not in body:
+                raise RequestError("missing", name, f"{MODULE[0]}..{MODULE[1]}")
+        return BoardRequest(
+            action,
+            board,
+            row=_whole(body, "row", MODULE, 0),
+            column=_whole(body, "column", MODULE, 0),
+            dead=_choice(body, "state", frozenset({"dead", "ok"})) == "dead",
+        )
+    return BoardRequest(action, board)
+
+
+def board_of(value: object, boards: tuple[str, ...]) -> str:
+    """The board that is named, or the only one.
+
+    Raises:
+        RequestError: none of these, or not told which of several.
+    """
+    if value == "" and len(boards) == 1:
+        return boards[0]
+    if value == "":
+        raise RequestError("missing", "board", ", ".join(boards))
+    if not isinstance(value, str) or value not in boards:
+        raise RequestError("unknown_board", "board", ", ".join(boards))
+    return value
 
 
 def _only(body: Mapping[str, Any], *fields: str) -> None:

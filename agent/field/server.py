@@ -11,6 +11,11 @@
   actions: volume stop next pause resume restart_worker reset_amplifier reboot; no zone: all
 - `GET /priorities`          `{"timezone": ..., "priorities": [PriorityEntry, ...]}`
 - `PUT /priorities`          `{"ids": [...]}`; answers as GET
+- `GET /boards`              `{"timezone": ..., "boards": [BoardInfo, ...]}`
+- `POST /board`              `{"action": "pattern", "board": ..., "pattern": ..., "minutes": 1..60}`,
+  `{"action": "end_pattern", ...}`, `{"action": "module", ..., "row": 1, "column": 1, "state": "dead"|"ok"}`;
+  the board may be left out if there is only one
+- `GET /board/screenshot?board=`  `{"board": ..., "page": ..., "sha256": ..., "png": <base64>, ...}`
 - `POST /test`               `{"kind": ..., "zone": ...}`; answers with lines of JSON:
   `{"progress": Progress}` while it runs, at the end `{"result": Finding}` or `{"error": "..."}`
 
@@ -35,6 +40,8 @@ from typing import Protocol, TypeVar
 from aiohttp import web
 
 from agent.errors import AgentError, Retry
+from agent.field.board_routes import BoardRoutes
+from agent.field.boards import BoardHands
 from agent.field.controls import ControlRefusedError, Controls
 from agent.field.hands import Hands
 from agent.field.requests import MAX_BODY_BYTES, RequestError
@@ -92,6 +99,7 @@ class FieldServer:
         runtime_dir: where the socket is.
         controls: what can be done by hand; with None the box can only be read.
         self_test: the on-site tests; needed together with `controls`.
+        boards: the boards of the box; with None nothing about them is answered.
     """
 
     name = "field"
@@ -102,10 +110,12 @@ class FieldServer:
         runtime_dir: Path,
         controls: Controls | None = None,
         self_test: SelfTest | None = None,
+        boards: BoardHands | None = None,
     ) -> None:
         self._box = box
         self._controls = controls
         self._self_test = self_test
+        self._boards = boards
         self.path = runtime_dir / SOCKET_NAME
 
     async def run(self) -> None:
@@ -135,6 +145,8 @@ class FieldServer:
         app.router.add_get("/version", self._version)
         if self._controls is not None and self._self_test is not None:
             Hands(self._controls, self._self_test, self._box.status().timezone).add_to(app)
+        if self._boards is not None:
+            BoardRoutes(self._boards, self._box.status().timezone).add_to(app)
         return app
 
     async def _why(self, _request: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum, IntEnum
 
+from agent.field.boards import BoardInfo
 from agent.model.bulletin import BulletinClass, ClockTrust, SourceLevel
 from agent.model.issue import Issue
 from agent.model.report import AsRun, CutReason, MissedReason, Verdict
@@ -144,15 +145,6 @@ class IssueView:
 
 
 @dataclass(frozen=True, slots=True)
-class BoardView:
-    """An electronic board and what it shows; `shown` is None while the board does not answer."""
-
-    board: str
-    shown: str | None = None
-    since: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class BoxStatus:
     """Answer of `GET /status`."""
 
@@ -166,7 +158,7 @@ class BoxStatus:
     device: str | None = None
     enrolled: bool = False
     zones: tuple[ZoneStatus, ...] = ()
-    boards: tuple[BoardView, ...] = ()
+    boards: tuple[BoardInfo, ...] = ()
     schedule: ScheduleView | None = None
     media: MediaView = MediaView(0, 0)
     storage: StorageView | None = None

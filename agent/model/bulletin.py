@@ -136,7 +136,7 @@ def live_media(live_id: str, duration_ms: int) -> Media:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One bulletin (or its chime) as part of a programme."""
+    """One bulletin (or its chime) as part of a programme; `picture` is for boards."""
 
     id: str
     title: str
@@ -147,3 +147,4 @@ class Item:
     author: str = ""
     approver: str = ""
     live: LiveInput | None = None
+    picture: Media | None = None

@@ -31,6 +31,7 @@ class OrderSpeech:
         stands: orders that stand, by id; the others are not spoken any more.
         languages: language versions this box plays, asked each time.
         on_spoken: called when texts of an order have been spoken, or given up.
+        sounds: False for a box without a horn: it speaks nothing.
     """
 
     def __init__(
@@ -40,12 +41,15 @@ class OrderSpeech:
         stands: Mapping[str, Stand],
         languages: Callable[[], tuple[str, ...]],
         on_spoken: Callable[[], None],
+        *,
+        sounds: bool = True,
     ) -> None:
         self._speech = speech
         self._held = held
         self._stands = stands
         self._languages = languages
         self._on_spoken = on_spoken
+        self._sounds = sounds
         self._queue: asyncio.PriorityQueue[tuple[int, int, Stand]] = asyncio.PriorityQueue()
 
     def later(self, stand: Stand) -> None:
@@ -81,6 +85,8 @@ class OrderSpeech:
         self._on_spoken()
 
     def _chosen(self, stand: Stand) -> tuple[int, ...]:
+        if not self._sounds:
+            return ()
         return tuple(chosen_parts(stand.parts, () if stand.all_clear else self._languages()))
 
     def _lacks(self, stand: Stand, number: int) -> bool:

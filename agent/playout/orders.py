@@ -20,6 +20,7 @@ from agent.model.live import LiveState, LiveStatus
 from agent.model.report import AsRun
 from agent.model.schedule import Airing, Programme
 from agent.playout.ladder import Rung, Standing
+from agent.playout.notices import Notice, notice_of, notices
 from agent.playout.order_speech import OrderSpeech, Speech
 from agent.playout.rounds import (
     all_clear_programme,
@@ -32,7 +33,7 @@ from agent.playout.rounds import (
 )
 from agent.playout.stand import Stand, stand_of
 from agent.wire.orders import AnyOrder, Bulletin, BulletinPart, Cancel, Emergency, Grant
-from agent.wire.schedule import media_of
+from agent.wire.schedule import file_of, media_of
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ class StandingOrders:
         proved: Callable[[], datetime | None] = lambda: None,
         live: Callable[[], Mapping[str, LiveStatus]],
         languages: tuple[str, ...] = ("vi",),
+        on_board: Callable[[tuple[str, ...]], bool] = lambda _zones: False,
     ) -> None:
         """Wire the engine.
 
@@ -122,7 +124,9 @@ class StandingOrders:
             proved: newest moment ever known for certain.
             live: how live sources stand.
             languages: of this box.
+            on_board: whether a board of this box shows what is for these zones (none: for all).
         """
+        self._on_board = on_board
         self.languages = languages
         self.changed: Latest[int] = Latest(0)
         self._zones = zones
@@ -147,7 +151,9 @@ class StandingOrders:
         self._moments: dict[tuple[str, ZoneId, int], tuple[float, float, datetime]] = {}
         self._numbers = 0
         self._unsaved = False
-        self._voice = OrderSpeech(speech, held, self._stands, lambda: self.languages, self._count)
+        self._voice = OrderSpeech(
+            speech, held, self._stands, lambda: self.languages, self._count, sounds=bool(zones)
+        )
         self._look = asyncio.Event()
 
     # --- orders come in ------------------------------------------------------------------------------
@@ -177,7 +183,7 @@ class StandingOrders:
         if stand is None:
             return
         stand.parts, stand.level = order.parts, order.level
-        if not stand.zones_of(self._zones):
+        if not stand.zones_of(self._zones) and not self._on_board(tuple(order.zones)):
             logger.warning("order %s is for zones this box does not have", order.id)
             here = f"no zone of {', '.join(order.zones)} here"
             self._end(order.id, Rung.EMERGENCY, cancelled=False, detail=here)
@@ -319,6 +325,20 @@ class StandingOrders:
         """Whether an order that is gone was cancelled; otherwise it ran out."""
         return self._closed.get(order_id, False)
 
+    def notices(self) -> tuple[Notice, ...]:
+        """What boards show of orders that stand, whether or not it sounds just now."""
+        return notices(
+            self._stands.values(),
+            self.languages,
+            sounded=bool(self._zones),
+            now_s=self._clock.monotonic(),
+        )
+
+    def notice(self, order_id: str) -> Notice | None:
+        """The notice of one order, None if it does not stand or there is nothing to read in it."""
+        stand = self._stands.get(order_id)
+        return notice_of(stand, self.languages) if stand is not None else None
+
     @property
     def emergency(self) -> bool:
         """Whether an emergency stands."""
@@ -338,8 +358,10 @@ class StandingOrders:
             for media in stand.spoken.values():
                 found[media.sha256] = media, urgent
             for part in stand.parts:
-                if part.media is not None:
+                if part.media is not None and self._zones:
                     found[part.media.sha256] = media_of(part.media), urgent
+                if part.picture is not None:
+                    found.setdefault(part.picture.sha256, (file_of(part.picture), urgent))
         for order in self._kept.values():
             for part in order.parts:
                 if part.media is not None:
@@ -521,7 +543,7 @@ class StandingOrders:
                 detail = "its time is over"
             elif live is not None and live.state is LiveState.ENDED:
                 detail = live.detail or "the source ended"
-            elif not stand.zones_of(self._zones) and not isinstance(stand.order, Emergency):
+            elif self._is_done(stand, now_s):
                 detail = "done"
             else:
                 continue
@@ -531,6 +553,15 @@ class StandingOrders:
             if trust >= ClockTrust.RTC and now >= order.expires:
                 del self._kept[order_id]
                 self._end(order_id, Rung.PRIORITY, cancelled=False, detail="its time is over")
+
+    def _is_done(self, stand: Stand, now_s: float) -> bool:
+        """Whether all was sounded; where only a board can tell it, whether it was shown long enough."""
+        order = stand.order
+        if isinstance(order, Emergency) or stand.zones_of(self._zones):
+            return False
+        if isinstance(order, Bulletin) and not self._zones and self._on_board(tuple(order.zones)):
+            return now_s >= stand.begun_s + order.max_minutes * 60
+        return True
 
     def _end(self, order_id: str, rung: Rung, *, cancelled: bool, detail: str) -> None:
         """An order is gone: silence first, then everybody is told."""

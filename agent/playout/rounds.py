@@ -26,7 +26,7 @@ from agent.model.bulletin import (
 from agent.model.schedule import Programme, Resume
 from agent.model.text import say
 from agent.wire.orders import Bulletin, BulletinPart, Emergency, Grant
-from agent.wire.schedule import media_of
+from agent.wire.schedule import file_of, media_of
 
 PAUSE_MS = 1500
 """Silence after a round, so that the next attention signal stands out."""
@@ -176,4 +176,7 @@ def _chime() -> Item:
 
 
 def _speech(name: str, part: BulletinPart, media: Media, author: str = "", approver: str = "") -> Item:
-    return Item(name, part.title, ItemKind.SPEECH, media, part.text, part.language, author, approver)
+    picture = file_of(part.picture) if part.picture is not None else None
+    return Item(
+        name, part.title, ItemKind.SPEECH, media, part.text, part.language, author, approver, picture=picture
+    )

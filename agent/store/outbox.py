@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from agent.wire.reports import Event, EventType, Health, JobReport, Reported
+from agent.wire.reports import Event, EventType, Health, JobReport, Reported, ScreenReport
 
 CAPACITY = 20_000
 
@@ -20,6 +20,12 @@ class Priority(IntEnum):
     EVENT = 1
     REPORTED = 2
     HEALTH = 3
+    PAGE = 4
+    """A board's own pages: days of them must not push out what an emergency left behind."""
+
+
+CALLED_FOR = frozenset({"emergency", "all_clear", "live", "bulletin"})
+"""Why a screen was shown that somebody asked for."""
 
 
 REPLACED = frozenset({"reported", "health"})
@@ -53,7 +59,7 @@ class OutboxCounts:
     dropped: int
 
 
-def report_of(document: Event | JobReport | Reported | Health) -> Report:
+def report_of(document: Event | JobReport | Reported | ScreenReport | Health) -> Report:
     """The report that carries a document, with the urgency and care its kind deserves."""
     payload = document.encode()
     match document:
@@ -63,6 +69,9 @@ def report_of(document: Event | JobReport | Reported | Health) -> Report:
             return Report(event_id, "event", "event", payload, urgency, receipt=True)
         case JobReport(id=report_id, job=job):
             return Report(report_id, "job", f"job/{job}", payload, Priority.PROOF, receipt=True)
+        case ScreenReport(id=report_id, reason=reason):
+            urgency = Priority.EVENT if reason in CALLED_FOR else Priority.PAGE
+            return Report(report_id, "screen", "screen", payload, urgency, receipt=True)
         case Reported():
             fresh = f"reported-{secrets.token_hex(8)}"
             return Report(fresh, "reported", "reported", payload, Priority.REPORTED, receipt=False)

@@ -26,7 +26,7 @@ from agent.store.outbox import OutboxCounts, Priority, Report
 from agent.store.reserve import Reserve
 from agent.store.state import Json
 from agent.wire.orders import AnyOrder
-from agent.wire.reports import Event, Health, JobReport, Reported
+from agent.wire.reports import Event, Health, JobReport, Reported, ScreenReport
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ class Store:
 
     # Outbox
 
-    async def report(self, document: Event | JobReport | Reported | Health) -> None:
+    async def report(self, document: Event | JobReport | Reported | ScreenReport | Health) -> None:
         """Queue a document with the urgency and care its kind deserves."""
         await self._put(outbox.report_of(document))
 

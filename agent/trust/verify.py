@@ -30,6 +30,7 @@ from agent.wire.orders import (
     Grant,
     Scope,
     ScopeKind,
+    Takeover,
 )
 from agent.wire.root import Issuer, Root
 
@@ -252,6 +253,8 @@ def _overstepped(order: AnyOrder, issuer: Issuer) -> Refused | None:
         return refused(
             Refusal.WRONG_ROLE, f"{issuer.name} speaks for level {issuer.level}, not {order.level}"
         )
+    if isinstance(order, Takeover) and _RANK[issuer.level] > _RANK[SourceLevel.COMMUNE]:
+        return refused(Refusal.WRONG_ROLE, f"{issuer.name}: level {issuer.level} may not take a board over")
     if isinstance(order, Bulletin | Emergency):
         spoken = order.bulletin_class if isinstance(order, Bulletin) else BulletinClass.EMERGENCY
         if isinstance(order, Bulletin) and spoken is BulletinClass.EMERGENCY:

@@ -62,6 +62,14 @@ class MediaRef(Document):
     url: RelativeUrl
 
 
+class FileRef(Document):
+    """A picture or video named by its content."""
+
+    sha256: Sha256
+    size_bytes: int = Field(ge=1, le=2**31)
+    url: RelativeUrl
+
+
 class ScheduleRef(Document):
     """A schedule document, fetched apart and believed because its hash is signed here."""
 
@@ -93,13 +101,57 @@ class ReleaseRef(Document):
     url: RelativeUrl
 
 
+class PageWindow(Document):
+    """Civil hours in which a page is shown; an end that is not after the start is on the next day."""
+
+    weekdays: tuple[Annotated[int, Field(ge=1, le=7)], ...] = Field(
+        default=(1, 2, 3, 4, 5, 6, 7), min_length=1, max_length=7
+    )
+    start: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+    end: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
+
+
 class BoardPage(Document):
-    """One page a board shows when nothing more urgent is due."""
+    """One page a board shows when nothing more urgent is due.
+
+    Attributes:
+        ticker: runs through a band of the board.
+        video: file that is shown instead of text and picture, on boards that can.
+        stream: live HLS, in place of `video`.
+        qr: text of a QR code.
+        weather: one line.
+        template: of the board's theme; empty: the ordinary one.
+        dwell_s: how long each of its screens stays; 0: as long as reading takes.
+        windows: when it is shown; empty: at all times.
+        urgent: while it is due, only urgent pages are shown.
+        boards: which boards of a box show it; empty: all.
+    """
 
     id: Name
     title: Line
     text: Text = ""
-    dwell_s: int = Field(default=10, ge=2, le=3600)
+    ticker: Annotated[Text, Field(max_length=4_000)] = ""
+    language: LanguageCode = "vi"
+    picture: FileRef | None = None
+    video: FileRef | None = None
+    stream: Annotated[str, Field(max_length=500, pattern=r"^(https?://\S+)?$")] = ""
+    qr: Annotated[Line, Field(max_length=300)] = ""
+    weather: Line = ""
+    template: Annotated[str, Field(max_length=64, pattern=r"^([a-z0-9][a-z0-9._-]*)?$")] = ""
+    dwell_s: int = Field(default=10, ge=0, le=3600)
+    windows: tuple[PageWindow, ...] = Field(default=(), max_length=32)
+    valid_from: Moment | None = None
+    valid_until: Moment | None = None
+    urgent: bool = False
+    boards: tuple[Name, ...] = Field(default=(), max_length=16)
+
+    @model_validator(mode="after")
+    def _validity(self) -> BoardPage:
+        if self.valid_from and self.valid_until and self.valid_until <= self.valid_from:
+            raise ValueError("valid_until must be after valid_from")
+        if self.video is not None and self.stream:
+            raise ValueError("must not have both video and stream")
+        return self
 
 
 class EmergencyEvent(StrEnum):
@@ -171,6 +223,7 @@ class BulletinPart(Document):
     title: Line
     text: Text = ""
     media: MediaRef | None = None
+    picture: FileRef | None = None
 
 
 class Bulletin(Order):
@@ -202,11 +255,25 @@ class Emergency(Order):
 
 
 class Cancel(Order):
-    """Ends an emergency or bulletin, with an optional all-clear message."""
+    """Ends an emergency, bulletin, live session or takeover, with an optional all-clear message."""
 
     kind: Literal["cancel"] = "cancel"
     cancels: Ulid
     all_clear: BulletinPart | None = None
+
+
+class Takeover(Order):
+    """Commercial boards show the commune's programme from now until `expires` or a `cancel`; then they are
+    handed back as they were.
+
+    Attributes:
+        boards: which boards of a box; empty: all.
+        reason: for people who ask.
+    """  # noqa: D205 - the sentence is longer than a line
+
+    kind: Literal["takeover"] = "takeover"
+    boards: tuple[Name, ...] = Field(default=(), max_length=16)
+    reason: Line = ""
 
 
 class Grant(Order):
@@ -237,6 +304,7 @@ class JobAction(StrEnum):
     REBOOT = "reboot"
     SELF_TEST = "self_test"
     SCREENSHOT = "screenshot"
+    BOARD_PATTERN = "board_pattern"
     SUPPORT_BUNDLE = "support_bundle"
     SAFETY_STOP = "safety_stop"
     SAFETY_RELEASE = "safety_release"
@@ -250,13 +318,14 @@ class Job(Order):
     arguments: dict[Name, str | int | float | bool] = Field(default_factory=dict, max_length=16)
 
 
-AnyOrder = Desired | Bulletin | Emergency | Cancel | Grant | Job
+AnyOrder = Desired | Bulletin | Emergency | Cancel | Takeover | Grant | Job
 
 ORDER_KINDS: dict[str, type[AnyOrder]] = {
     "desired": Desired,
     "bulletin": Bulletin,
     "emergency": Emergency,
     "cancel": Cancel,
+    "takeover": Takeover,
     "grant": Grant,
     "job": Job,
 }

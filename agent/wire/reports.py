@@ -91,6 +91,44 @@ class ZoneHealth(Document):
     amplifier_temperature_c: Celsius = None
 
 
+class BoardHealth(Document):
+    """What one board shows; what nothing measured is absent.
+
+    Attributes:
+        page: id of the page that is shown.
+        sha256: of the picture that is shown.
+        reason: why it is there, such as `playlist` or `emergency`.
+        rank: of the page: `idle page urgent_page bulletin priority live pattern emergency`.
+        on: whether the picture is switched on.
+        mine: False while a commercial board is left to its owner.
+        lost: the card had lost its picture when it was last asked.
+        foreign: something else than our picture was shown when it was last asked.
+        dead_modules: as a technician entered them, `row/column` counted from 1.
+        width_px, height_px, pitch_mm, viewing_m, colours: of the board itself, for previews.
+    """
+
+    board: Short
+    page: Short | None = None
+    title: Line | None = None
+    sha256: Sha256 | None = None
+    reason: Short | None = None
+    rank: Short | None = None
+    since: CivilMoment = None
+    mine: bool = True
+    on: bool | None = None
+    lost: bool | None = None
+    foreign: bool | None = None
+    brightness: Annotated[float | None, _within(0, 1)] = None
+    temperature_c: Celsius = None
+    model: Short | None = None
+    dead_modules: tuple[Short, ...] = Field(default=(), max_length=200)
+    width_px: int | None = Field(default=None, ge=1, le=7680)
+    height_px: int | None = Field(default=None, ge=1, le=4320)
+    pitch_mm: float | None = Field(default=None, ge=0.1, le=100)
+    viewing_m: float | None = Field(default=None, ge=0.3, le=500)
+    colours: Literal["mono", "dual", "full"] | None = None
+
+
 class IssueReport(Document):
     """A condition that a person can fix; `code` is a stable fault number such as `TL-301`."""
 
@@ -109,6 +147,7 @@ class Health(Document):
     clock: Literal["unknown", "restored", "rtc", "synchronised"]
     clock_error_ms: float | None = None
     zones: tuple[ZoneHealth, ...] = ()
+    boards: tuple[BoardHealth, ...] = Field(default=(), max_length=16)
     issues: tuple[IssueReport, ...] = ()
     media_held: int = 0
     media_wanted: int = 0
@@ -145,6 +184,8 @@ class EventType(StrEnum):
     SAFETY_STOPPED = "safety_stopped"
     SAFETY_RELEASED = "safety_released"
     CONTROL = "control"
+    BOARD_TAKEN = "board_taken"
+    BOARD_HANDED_BACK = "board_handed_back"
 
 
 class Event(Document):
@@ -201,6 +242,39 @@ class AsRunReport(Document):
     drawn_ms: int | None = None
     verdict: Verdict
     missed: MissedReason | None = None
+
+
+class ScreenReport(Document):
+    """Proof that a page was on a board; pages that take turns are counted in one report, an hour at most.
+
+    Attributes:
+        page: id of the page.
+        order_id: the order that caused it.
+        reason: why it was shown, such as `playlist`.
+        sha256: of the picture of its first screen; absent for a video.
+        screens: how many screens the page had.
+        first_shown, last_shown: when a screen of it came up for the first and the last time.
+        times: how often its first screen came up.
+        shown_s: for how long it was on the board in all.
+        complaints: what could not be shown as wished, a code each.
+        thumbnail: PNG of its first screen, base64; absent when it is too large or was sent before.
+    """
+
+    kind: Literal["screen"] = "screen"
+    id: Ulid
+    board: Short
+    page: Short
+    title: Line = ""
+    order_id: Short = ""
+    reason: Short = ""
+    sha256: Sha256 | None = None
+    screens: int = Field(default=1, ge=1)
+    first_shown: Moment
+    last_shown: Moment
+    times: int = Field(default=1, ge=1)
+    shown_s: float = Field(default=0, ge=0)
+    complaints: tuple[Line, ...] = Field(default=(), max_length=20)
+    thumbnail: Annotated[str, Field(max_length=8 * 1024)] | None = None
 
 
 class Reported(Document):

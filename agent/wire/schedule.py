@@ -13,7 +13,7 @@ from agent.model import bulletin as model
 from agent.model import schedule as plan
 from agent.wire.base import Document, Line, Moment, Name, Text
 from agent.wire.errors import WireError
-from agent.wire.orders import LanguageCode, MediaRef
+from agent.wire.orders import FileRef, LanguageCode, MediaRef
 
 MAX_SCHEDULE_BYTES = 16 * 1024 * 1024
 
@@ -48,6 +48,7 @@ class ItemDocument(Document):
     language: LanguageCode = "vi"
     author: Line = ""
     approver: Line = ""
+    picture: FileRef | None = None
 
     @model_validator(mode="after")
     def _one_sound(self) -> ItemDocument:
@@ -167,6 +168,7 @@ def _item(item: ItemDocument) -> model.Item:
         language=item.language,
         author=item.author,
         approver=item.approver,
+        picture=file_of(item.picture) if item.picture is not None else None,
     )
 
 
@@ -185,6 +187,11 @@ def _sound(item: ItemDocument) -> tuple[model.Media, model.LiveInput | None]:
 def media_of(media: MediaRef) -> model.Media:
     """A file as a value."""
     return model.Media(media.sha256, media.size_bytes, media.duration_ms, media.gain_db, media.url)
+
+
+def file_of(file: FileRef) -> model.Media:
+    """A picture or video as a value; it has no length of its own."""
+    return model.Media(file.sha256, file.size_bytes, 0, 0.0, file.url)
 
 
 def _set(moments: tuple[datetime, ...]) -> frozenset[datetime]:

@@ -9,7 +9,7 @@ _DEVICE = re.compile(r"[a-z0-9-]{8,40}")
 _GROUP = re.compile(r"[a-z0-9-]{1,40}")
 _JOB = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
-UP = ("birth", "state", "health", "event", "asrun", "reported")
+UP = ("birth", "state", "health", "event", "asrun", "screen", "reported")
 
 
 def device_id_ok(device: str) -> bool:

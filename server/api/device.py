@@ -24,6 +24,7 @@ from server.api.route import Parameter, Route, Who, read_body
 from server.clock import utc_now
 from server.enrolment import Enrolment
 from server.intake import Intake
+from server.media.gallery import Gallery
 from server.media.library import Library
 from server.order_book import OrderBook
 from server.problems import Problem, RefusedError
@@ -43,6 +44,7 @@ class DeviceApi:
         enrolment: Enrolment,
         intake: Intake,
         library: Library,
+        gallery: Gallery,
         book: OrderBook,
         database: Database,
         broker: BrokerAddress,
@@ -51,6 +53,7 @@ class DeviceApi:
         self._enrolment = enrolment
         self._intake = intake
         self._library = library
+        self._gallery = gallery
         self._book = book
         self._database = database
         self._broker = broker
@@ -99,7 +102,7 @@ class DeviceApi:
             Route(
                 "GET",
                 MEDIA + "{sha256}",
-                "A file given to this box",
+                "A sound, picture or video given to this box",
                 self.media,
                 Who.DEVICE,
                 response_type="audio/flac",
@@ -134,10 +137,11 @@ class DeviceApi:
 
     async def media(self, request: web.Request) -> web.StreamResponse:
         sha256 = await self._given(request, "media")
-        path = self._library.path(sha256)
+        path, content_type = self._library.path(sha256), "audio/flac"
         if not path.is_file():
-            raise RefusedError(Problem.NOT_FOUND)
-        return await send_file(request, path, sha256, "audio/flac")
+            row = await self._gallery.find(sha256)
+            path, content_type = self._gallery.path(row), row.content_type
+        return await send_file(request, path, sha256, content_type)
 
     async def _given(self, request: web.Request, kind: str) -> str:
         """The hash asked for, if this box may have it; otherwise it does not exist for it."""

@@ -1,4 +1,4 @@
-"""The operator's routes of orders: emergencies, bulletins, live sessions, jobs."""
+"""The operator's routes of orders: emergencies, bulletins, live sessions, takeovers, jobs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from agent.wire.ulid import is_ulid
 from server.api import order_models as models
 from server.api.boundary import AUTHOR
 from server.api.route import Parameter, Route, number, read_body
+from server.board_drafts import TakeoverDraft
 from server.clock import utc_now
 from server.fleet import Fleet
 from server.order_book import OrderAnswerRow, OrderBook
@@ -32,10 +33,11 @@ _LIST = (
     Parameter("limit", "how many at most, 1 to 1000; 50 unless told"),
     Parameter("state", "in_force: only what is neither cancelled nor over"),
 )
-_KINDS = ("emergency", "cancel", "bulletin", "grant", "job")
+_KINDS = ("emergency", "cancel", "bulletin", "grant", "takeover", "job")
 _GIVING = (
     Problem.NO_TARGET,
     Problem.MEDIA_UNKNOWN,
+    Problem.PICTURE_UNKNOWN,
     Problem.NOTHING_TO_SAY,
     Problem.LEVEL_TOO_HIGH,
     Problem.REQUEST_REUSED,
@@ -169,6 +171,41 @@ class OrdersApi:
             ),
             Route(
                 "POST",
+                f"{API}/takeovers",
+                "Take commercial boards over for the commune's programme",
+                self.takeover,
+                request=TakeoverDraft,
+                response=models.OrderAnswer,
+                status=201,
+                errors=(Problem.NO_TARGET, Problem.REQUEST_REUSED, Problem.TIME_UNUSABLE),
+            ),
+            Route(
+                "GET",
+                f"{API}/takeovers",
+                "Takeovers of commercial boards, newest first",
+                self.takeovers,
+                response=models.OrderList,
+                parameters=_LIST,
+            ),
+            Route(
+                "GET",
+                f"{API}/takeovers/{{id}}",
+                "One takeover",
+                self.one_takeover,
+                response=models.OrderAnswer,
+                errors=(Problem.NOT_FOUND,),
+            ),
+            Route(
+                "POST",
+                f"{API}/takeovers/{{id}}/cancel",
+                "Hand commercial boards back",
+                self.cancel_takeover,
+                request=CancelDraft,
+                response=models.OrderAnswer,
+                errors=(Problem.NOT_FOUND,),
+            ),
+            Route(
+                "POST",
                 f"{API}/boxes/{{id}}/jobs",
                 "Ask one box for an action",
                 self.box_job,
@@ -239,6 +276,19 @@ class OrdersApi:
 
     async def cancel_grant(self, request: web.Request) -> models.OrderAnswer:
         return await self._cancel(request, "grant")
+
+    async def takeover(self, request: web.Request) -> models.OrderAnswer:
+        draft = await read_body(request, TakeoverDraft)
+        return _answer(await self._orders.takeover(draft, AUTHOR.get()))
+
+    async def takeovers(self, request: web.Request) -> models.OrderList:
+        return await self._list(request, "takeover")
+
+    async def one_takeover(self, request: web.Request) -> models.OrderAnswer:
+        return await self._one(request, "takeover")
+
+    async def cancel_takeover(self, request: web.Request) -> models.OrderAnswer:
+        return await self._cancel(request, "takeover")
 
     async def box_job(self, request: web.Request) -> models.JobAnswer:
         asked = await read_body(request, ControlDraft)

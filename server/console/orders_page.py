@@ -153,6 +153,7 @@ def _bulletin(words: Words, desk: Desk) -> str:
         _label(words, "bulletin_title", '<input name="title" maxlength="300" required>'),
         _label(words, "bulletin_text", _TEXT),
         _label(words, "bulletin_file", '<input type="file" name="file" accept="audio/*,video/mp4">'),
+        _label(words, "bulletin_picture", '<input type="file" name="picture" accept="image/*">'),
         _label(words, "class", f'<select name="class">{classes}</select>'),
         _label(words, "start", '<input type="datetime-local" name="start">'),
         _label(words, "author", _AUTHOR),

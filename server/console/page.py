@@ -19,6 +19,13 @@ _VERDICTS = {
     Verdict.UNKNOWN: ("dim", "?"),
 }
 
+_PAGES = (
+    ("boxes", "/console"),
+    ("orders", "/console/orders"),
+    ("boards", "/console/boards"),
+    ("live", "/console/live"),
+)
+
 
 def whole(words: Words, station: str, tables: str, csrf: str) -> str:
     """The page."""
@@ -42,7 +49,7 @@ def whole(words: Words, station: str, tables: str, csrf: str) -> str:
 def menu(words: Words, here: str) -> str:
     """Links between the pages of the console."""
     links = []
-    for name, path in (("boxes", "/console"), ("orders", "/console/orders"), ("live", "/console/live")):
+    for name, path in _PAGES:
         current = ' aria-current="page"' if name == here else ""
         links.append(f'<a href="{path}?lang={words.language}"{current}>{escape(words(f"menu.{name}"))}</a>')
     return f"<nav>{''.join(links)}</nav>"

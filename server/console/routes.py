@@ -19,6 +19,8 @@ from server.problems import STATUS, Problem, RefusedError
 
 _STATIC = Path(__file__).parent / "static"
 _FILES = {
+    "boards.css": "text/css",
+    "boards.js": "text/javascript",
     "console.css": "text/css",
     "console.js": "text/javascript",
     "orders.css": "text/css",

@@ -27,10 +27,11 @@ _ERROR_LINE = re.compile(r"\[(?:error|fatal|panic)\]")
 
 
 class ToolFailedError(Exception):
-    """A tool ended with an error; `log` is what it said."""
+    """A tool ended with an error; `log` is what it said, `out` what it gave."""
 
-    def __init__(self, tool: str, status: int, log: str) -> None:
+    def __init__(self, tool: str, status: int, log: str, out: bytes = b"") -> None:
         self.log = log
+        self.out = out
         super().__init__(f"{tool} ended with status {status}")
 
 
@@ -54,7 +55,7 @@ async def probe(path: Path) -> Probe:
         RefusedError: there is no sound in it that we can read.
     """
     try:
-        out, _ = await _run(
+        out, _ = await run_tool(
             [
                 *("ffprobe", "-v", "error", *_READ, "-select_streams", "a:0", "-of", "json"),
                 *("-show_entries", "stream=codec_name,duration:format=format_name,duration", _url(path)),
@@ -93,7 +94,7 @@ async def filter_sound(
     arguments += ["-progress", "pipe:1", "-stats_period", "2", "-nostats", *_READ, "-t", str(longest_s)]
     arguments += ["-i", _url(source), "-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1"]
     arguments += ["-af", filters, *output]
-    return (await _run(arguments, limit_s, _progress(label)))[1]
+    return (await run_tool(arguments, limit_s, _progress(label)))[1]
 
 
 async def encode_flac(pcm: Path, target: Path, filters: str, *, limit_s: float, label: str) -> str:
@@ -104,7 +105,7 @@ async def encode_flac(pcm: Path, target: Path, filters: str, *, limit_s: float, 
     arguments += ["-map", "0:a:0", "-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact"]
     arguments += ["-c:a", "flac", "-frame_size", "4608", "-f", "flac", _url(target)]
     arguments += ["-map", "0:a:0", "-af", filters, "-f", "null", "-"]
-    return (await _run(arguments, limit_s, _progress(label)))[1]
+    return (await run_tool(arguments, limit_s, _progress(label)))[1]
 
 
 def decoding_errors(log: str) -> int:
@@ -112,9 +113,15 @@ def decoding_errors(log: str) -> int:
     return len(_ERROR_LINE.findall(log))
 
 
-async def _run(
+async def run_tool(
     arguments: list[str], limit_s: float, on_line: Callable[[str], None] | None = None
 ) -> tuple[bytes, str]:
+    """Run a bounded child to its end; returns its output and the end of what it said.
+
+    Raises:
+        ToolFailedError: it ended with an error.
+        TimeoutError: it took longer than `limit_s` and was killed.
+    """
     child = await asyncio.create_subprocess_exec(
         *command(*arguments, cpu_s=int(limit_s * 4) + 10, file_bytes=4 * 1024**3),
         stdin=asyncio.subprocess.DEVNULL,
@@ -134,7 +141,7 @@ async def _run(
             child.kill()
             await child.wait()
     if status != 0:
-        raise ToolFailedError(arguments[0], status, log.result())
+        raise ToolFailedError(arguments[0], status, log.result(), out.result())
     return out.result(), log.result()
 
 

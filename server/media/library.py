@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import shutil
 from collections.abc import AsyncIterable
 from dataclasses import asdict
@@ -14,9 +13,9 @@ from pathlib import Path
 from agent.wire.ulid import new_ulid
 from server.clock import utc_now
 from server.media.ingest import Canonical, make_canonical, workspace_in
+from server.media.receiving import check_room, move_into_place, receive
 from server.media.speech import speak
 from server.problems import Problem, RefusedError
-from server.reasons import Phrase
 from server.store import content
 from server.store.content import MediaRow
 from server.store.database import Database
@@ -24,10 +23,8 @@ from server.store.database import Database
 logger = logging.getLogger(__name__)
 
 LARGEST_UPLOAD = 512 * 1024 * 1024
-KEEP_FREE_BYTES = 512 * 1024 * 1024
 AT_ONCE = 2
 WAITING = 8
-RECEIVE_STALL_S = 60.0
 
 
 class Library:
@@ -61,7 +58,7 @@ class Library:
         try:
             with workspace_in(self._work) as name:
                 received = Path(name) / "received"
-                await self._receive(chunks, received)
+                await receive(chunks, received, LARGEST_UPLOAD)
                 return await self._take_in(received, Path(name), title)
         finally:
             self._under_way -= 1
@@ -85,32 +82,14 @@ class Library:
     def _admit(self) -> None:
         if self._under_way >= AT_ONCE + WAITING:
             raise RefusedError(Problem.BUSY, retry_after_s=30)
-        if shutil.disk_usage(self._work).free < KEEP_FREE_BYTES:
-            raise RefusedError(Problem.STORAGE_FULL)
-
-    async def _receive(self, chunks: AsyncIterable[bytes], target: Path) -> None:
-        size = 0
-        iterator = aiter(chunks)
-        with target.open("wb") as file:
-            while True:
-                try:
-                    async with asyncio.timeout(RECEIVE_STALL_S):
-                        chunk = await anext(iterator)
-                except StopAsyncIteration:
-                    return
-                except TimeoutError as error:
-                    raise RefusedError(Problem.INVALID, detail=Phrase("wrong.stalled")) from error
-                size += len(chunk)
-                if size > LARGEST_UPLOAD:
-                    raise RefusedError(Problem.TOO_LARGE, detail=f"{LARGEST_UPLOAD // 1024**2} MB")
-                await asyncio.to_thread(file.write, chunk)
+        check_room(self._work)
 
     async def _take_in(self, received: Path, workspace: Path, title: str) -> MediaRow:
         now = utc_now()
         media_id = new_ulid(now)
         async with self._slots:
             made = await make_canonical(received, workspace, f"media {media_id}")
-        await asyncio.to_thread(_move_into_place, made, self.path(made.sha256))
+        await asyncio.to_thread(move_into_place, made.path, self.path(made.sha256))
         row = MediaRow(
             made.sha256, media_id, title, made.size_bytes, made.duration_ms, now, json.dumps(_measured(made))
         )
@@ -124,14 +103,3 @@ def _measured(made: Canonical) -> dict[str, object]:
         "gain_db": made.gain_db,
         "limited": made.limited,
     }
-
-
-def _move_into_place(made: Canonical, target: Path) -> None:
-    target.parent.mkdir(exist_ok=True)
-    made.path.chmod(0o600)
-    made.path.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

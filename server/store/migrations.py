@@ -104,4 +104,14 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS cap_ended_at ON cap_ended (at);
     """,
+    """
+    CREATE TABLE IF NOT EXISTS pictures (
+        sha256 TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, title TEXT NOT NULL,
+        content_type TEXT NOT NULL, size_bytes INTEGER NOT NULL, width_px INTEGER NOT NULL,
+        height_px INTEGER NOT NULL, duration_ms INTEGER NOT NULL, created TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS pictures_kind ON pictures (kind, id);
+    CREATE INDEX IF NOT EXISTS reports_picture ON reports (device, json_extract(body, '$.sha256'))
+        WHERE kind = 'screen';
+    """,
 )

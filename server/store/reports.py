@@ -110,6 +110,61 @@ def list_order_events(conn: sqlite3.Connection, orders: Iterable[str]) -> tuple[
     return tuple(found)
 
 
+def list_screens(
+    conn: sqlite3.Connection, device: str, limit: int, *, board: str | None = None, before: str | None = None
+) -> tuple[Report, ...]:
+    """Screen reports of a box, newest first; of one board, or older than the report of an id."""
+    rows = conn.execute(
+        "SELECT device, received, body FROM reports WHERE device = ? AND kind = 'screen'"
+        " AND (? IS NULL OR json_extract(body, '$.board') = ?)"
+        " AND (? IS NULL OR (at, n) < (SELECT at, n FROM reports WHERE device = ? AND id = ?))"
+        " ORDER BY at DESC, n DESC LIMIT ?",
+        (device, board, board, before, device, before, limit),
+    )
+    return tuple(_report(row) for row in rows)
+
+
+def find_report(conn: sqlite3.Connection, device: str, kind: str, report: str) -> Report | None:
+    """One report of a box by its id."""
+    row = conn.execute(
+        "SELECT device, received, body FROM reports WHERE device = ? AND kind = ? AND id = ?",
+        (device, kind, report),
+    ).fetchone()
+    return _report(row) if row else None
+
+
+def screen_with_thumbnail(conn: sqlite3.Connection, device: str, sha256: str) -> Report | None:
+    """The newest screen report of a box that carries the thumbnail of a picture, by the picture's hash."""
+    row = conn.execute(
+        "SELECT device, received, body FROM reports WHERE device = ? AND kind = 'screen'"
+        " AND json_extract(body, '$.sha256') = ? AND json_extract(body, '$.thumbnail') IS NOT NULL"
+        " ORDER BY n DESC LIMIT 1",
+        (device, sha256),
+    ).fetchone()
+    return _report(row) if row else None
+
+
+def board_pictures(
+    conn: sqlite3.Connection, device: str, board: str, page: str | None
+) -> tuple[Report | None, Report | None]:
+    """The newest screen report with a thumbnail, and the newest screenshot, of one page on a board."""
+    screen = conn.execute(
+        "SELECT device, received, body FROM reports WHERE device = ? AND kind = 'screen'"
+        " AND json_extract(body, '$.board') = ? AND json_extract(body, '$.page') IS ?"
+        " AND json_extract(body, '$.thumbnail') IS NOT NULL ORDER BY at DESC, n DESC LIMIT 1",
+        (device, board, page),
+    ).fetchone()
+    shot = conn.execute(
+        "SELECT device, received, body FROM reports WHERE device = ? AND kind = 'job'"
+        " AND json_extract(body, '$.action') = 'screenshot' AND json_extract(body, '$.result.board') = ?"
+        " AND json_extract(body, '$.result.page') IS ?"
+        " AND coalesce(json_extract(body, '$.result.png'), json_extract(body, '$.result.thumbnail'))"
+        " IS NOT NULL ORDER BY at DESC, n DESC LIMIT 1",
+        (device, board, page),
+    ).fetchone()
+    return _report(screen) if screen else None, _report(shot) if shot else None
+
+
 def list_airings(conn: sqlite3.Connection, device: str | None, limit: int) -> tuple[Report, ...]:
     """Newest planned start first; of one box, or of all."""
     rows = conn.execute(

@@ -93,6 +93,8 @@ def test_values_of_keys_with_a_default_are_the_defaults() -> None:
     chosen = {
         *("box.name", "zones.id", "zones.name", "boards.id"),
         *("inputs.id", "tuner.input", "speech.command", "zones.meter.idle_amps", "zones.meter.full_amps"),
+        *("boards.theme", "boards.off_hours.start", "boards.off_hours.end"),
+        *("boards.brightness.steps.start", "boards.brightness.steps.level"),
     }
     different = {
         key: pair
@@ -109,6 +111,9 @@ def test_an_empty_file_is_a_box_with_defaults() -> None:
 
 
 ZONE = '[[zones]]\nid = "main"\naudio = { kind = "simulated", options = { dir = "/tmp/x" } }\n'
+
+
+BOARD = '[[boards]]\nid = "board"\nkind = "simulated"\noptions = { dir = "/tmp/x" }\n'
 
 
 @pytest.mark.parametrize(
@@ -150,6 +155,10 @@ ZONE = '[[zones]]\nid = "main"\naudio = { kind = "simulated", options = { dir = 
          "inputs[0].options", "config.example.toml"),
         ("inputs = [{ id = 'line', kind = 'alsa', options = { device = 'default' } }]\n[tuner]\nkind = 'si4703'\ninput = 'line'\n",
          "tuner.kind", "rda5807m, simulated, tea5767"),
+        (BOARD + "owner = 'phường'\n", "boards[0].owner", "commune, commercial"),
+        (BOARD + "brightness = { level = 2 }\n", "boards[0].brightness.level", "từ 0 đến 1"),
+        (BOARD + "off_hours = [{ start = '22:00' }]\n", "boards[0].off_hours[0].end", "Thêm khóa"),
+        (BOARD.replace("simulated", "lightbulb"), "boards[0].kind", "simulated"),
         ("".join(ZONE.replace("main", f"z{n}") for n in range(9)), "zones", "nhiều nhất 8"),
         ("box = [", "cả tệp", "Sửa dòng được nêu"),
     ],

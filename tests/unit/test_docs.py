@@ -34,6 +34,7 @@ MODELS: dict[str, type[Document]] = {
     "health": reports.Health,
     "event": reports.Event,
     "asrun": reports.AsRunReport,
+    "screen": reports.ScreenReport,
     "reported": reports.Reported,
     "job-report": reports.JobReport,
     "enrol-request": device_api.EnrolRequest,

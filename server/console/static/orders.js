@@ -172,6 +172,16 @@ const bulletin = document.getElementById("bulletin");
   const asked = asked_once();
   let kept = { file: null, key: "", media: null }; // uploaded or spoken already, should the order fail
 
+  let pictured = { file: null, picture: null };
+
+  async function picture_of(title, file) {
+    if (pictured.file === file) return pictured.picture;
+    const path = `/api/v1/pictures?title=${encodeURIComponent(title)}`;
+    const picture = file ? await call("POST", path, file, "application/octet-stream") : null;
+    pictured = { file, picture };
+    return picture;
+  }
+
   async function media_of(title, text, file) {
     const key = JSON.stringify([title, file ? "" : text]);
     if (kept.media && kept.file === file && kept.key === key) return kept.media;
@@ -195,6 +205,8 @@ const bulletin = document.getElementById("bulletin");
       const media = await media_of(title, text, fields.file.files[0] || null);
       const part = { language: "vi", title, text };
       if (media) part.media = media.sha256;
+      const shown = await picture_of(title, fields.picture.files[0] || null);
+      if (shown) part.picture = shown.sha256;
       const body = {
         class: fields.class.value,
         author: fields.author.value.trim(),

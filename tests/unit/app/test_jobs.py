@@ -214,7 +214,7 @@ async def test_a_job_is_queued_runs_and_succeeds(
 
 
 def test_every_action_is_carried_out_or_refused_by_name() -> None:
-    assert set(JobAction) - set(ARGUMENTS) == {JobAction.SCREENSHOT, JobAction.SUPPORT_BUNDLE}
+    assert set(JobAction) - set(ARGUMENTS) == {JobAction.SUPPORT_BUNDLE}
 
 
 async def test_a_job_without_zone_is_for_all_zones() -> None:

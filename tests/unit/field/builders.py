@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from agent.field.boards import BoardInfo
 from agent.field.views import (
     AiringView,
     AmplifierView,
-    BoardView,
     BoxStatus,
     ClockView,
     HoursView,
@@ -68,7 +68,7 @@ def a_status() -> BoxStatus:
                 next_start=NOW + timedelta(hours=12),
             ),
         ),
-        boards=(BoardView("board", "Bản tin sáng", NOW),),
+        boards=(BoardInfo("board", "simulated", 192, 64, shown="Bản tin sáng", since=NOW),),
         schedule=ScheduleView("xa-hoa-binh", 12, "Đài truyền thanh xã Hòa Bình", NOW - timedelta(days=1)),
         media=MediaView(4, 5, 12_345_678),
         storage=StorageView(11 << 30, 14 << 30),

@@ -13,6 +13,7 @@ from agent.field.requests import (
     RequestError,
     SafetyRequest,
     SelfTestRequest,
+    board_request,
     control_request,
     priority_request,
     read_body,
@@ -104,3 +105,41 @@ def test_every_control_can_be_asked_for() -> None:
 def test_the_zone_of_a_test_may_be_left_out_where_there_is_only_one() -> None:
     assert self_test_request({"kind": "amp"}, ("main",)) == SelfTestRequest(SelfTestKind.AMP, "main")
     assert self_test_request({"kind": "clock"}, ZONES) == SelfTestRequest(SelfTestKind.CLOCK, "")
+
+
+BOARDS = ("board", "cho")
+
+
+def test_a_pattern_has_a_board_and_a_lease() -> None:
+    asked = board_request({"action": "pattern", "board": "cho", "pattern": "grid"}, BOARDS)
+    assert (asked.board, asked.pattern, asked.minutes) == ("cho", "grid", 10)
+    assert board_request({"action": "end_pattern"}, ("board",)).board == "board"
+
+
+def test_a_module_has_a_place_and_a_state() -> None:
+    body = {"action": "module", "row": 2, "column": 3, "state": "dead"}
+    asked = board_request(body, ("board",))
+    assert (asked.row, asked.column, asked.dead) == (2, 3, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field"),
+    [
+        ({}, "missing", "action"),
+        ({"action": "explode"}, "choice", "action"),
+        ({"action": "pattern", "pattern": "grid"}, "missing", "board"),
+        ({"action": "pattern", "board": "x", "pattern": "grid"}, "unknown_board", "board"),
+        ({"action": "pattern", "board": 1, "pattern": "grid"}, "unknown_board", "board"),
+        ({"action": "pattern", "board": "cho"}, "missing", "pattern"),
+        ({"action": "pattern", "board": "cho", "pattern": "stripes"}, "choice", "pattern"),
+        ({"action": "pattern", "board": "cho", "pattern": "grid", "minutes": 61}, "out_of_range", "minutes"),
+        ({"action": "pattern", "board": "cho", "pattern": "grid", "row": 1}, "unknown_field", "row"),
+        ({"action": "module", "board": "cho", "row": 1, "state": "ok"}, "missing", "column"),
+        ({"action": "module", "board": "cho", "row": 0, "column": 1, "state": "ok"}, "out_of_range", "row"),
+        ({"action": "module", "board": "cho", "row": 1, "column": 1, "state": "?"}, "choice", "state"),
+    ],
+)
+def test_a_wrong_request_about_a_board_names_its_field(body: dict[str, Any], code: str, field: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        board_request(body, BOARDS)
+    assert (refused.value.code, refused.value.field) == (code, field)

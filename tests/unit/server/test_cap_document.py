@@ -373,6 +373,7 @@ def mutated(random_: random.Random, data: bytes) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_twenty_thousand_damaged_documents_are_read_or_refused_and_never_anything_else() -> None:
     random_ = random.Random(20261122)

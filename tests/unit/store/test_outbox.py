@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from agent.store import OutboxCounts, Priority, Store
 from agent.wire.orders import JobAction
-from agent.wire.reports import Event, EventType, Health, JobReport, JobState, Reported
+from agent.wire.reports import Event, EventType, Health, JobReport, JobState, Reported, ScreenReport
 from agent.wire.ulid import new_ulid
 
 NOW = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
@@ -206,3 +207,21 @@ async def test_a_publisher_that_follows_the_news_misses_nothing(store: Store) ->
         await put(store, f"{n:02}", receipt=False)
     await asyncio.wait_for(publisher, 20)
     assert sorted(got) == [f"{n:02}" for n in range(30)]
+
+
+async def test_a_boards_own_pages_make_room_for_events_and_for_what_people_had_to_read(path: Path) -> None:
+    def screen(reason: str) -> ScreenReport:
+        return ScreenReport(
+            id=new_ulid(NOW), board="b", page=reason, reason=reason, first_shown=NOW, last_shown=NOW
+        )
+
+    async with Store.open(path, capacity=2) as store:
+        await store.report(screen("emergency"))
+        await put(store, "event-1")
+        for _ in range(5):
+            await store.report(screen("playlist"))
+        waiting = await store.outbox_next(10)
+        assert {json.loads(one.payload)["page"] if one.kind == "screen" else one.id for one in waiting} == {
+            "emergency",
+            "event-1",
+        }

@@ -15,7 +15,7 @@ from agent.wire.root import Root
 from agent.wire.ulid import new_ulid
 
 NOW = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
-ALL_KINDS = frozenset({"desired", "bulletin", "emergency", "cancel", "grant", "job"})
+ALL_KINDS = frozenset({"desired", "bulletin", "emergency", "cancel", "takeover", "grant", "job"})
 
 
 def key(n: int) -> Ed25519PrivateKey:
@@ -79,6 +79,7 @@ def order(kind: str = "desired", **changes: Any) -> dict[str, Any]:
         "bulletin": {"class": "normal", "level": "commune", "parts": [{"title": "Lịch tiêm chủng"}]},
         "emergency": {"event": "flood", "level": "province", "parts": [{"title": "Lũ về"}]},
         "cancel": {"cancels": new_ulid(NOW)},
+        "takeover": {"reason": "bão số 5"},
         "grant": {"speaker": "Chủ tịch", "level": "province", "source": "microphone"},
         "job": {"action": "self_test"},
     }

@@ -14,6 +14,7 @@ from agent.model.bulletin import ClockTrust
 from agent.model.issue import Refusal
 from agent.trust.verify import Accepted, BoxPlace, Refused
 from agent.wire.envelope import MAX_ENVELOPE_BYTES, parse_envelope, payload_type, sign
+from agent.wire.root import Root
 from tests.unit.trust.builders import (
     COMMUNE,
     NOW,
@@ -28,6 +29,7 @@ from tests.unit.trust.builders import (
     key,
     order,
     province_order,
+    root_document,
 )
 
 FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -49,7 +51,7 @@ def test_an_order_of_the_commune_to_its_own_station_is_accepted(kind: str) -> No
     assert outcome.issuer.name == "xa-tan-lap"
 
 
-@pytest.mark.parametrize("kind", ["desired", "bulletin", "emergency", "cancel", "grant", "job"])
+@pytest.mark.parametrize("kind", ["desired", "bulletin", "emergency", "cancel", "takeover", "grant", "job"])
 def test_an_order_of_the_province_to_a_group_it_lists_is_accepted(kind: str) -> None:
     assert isinstance(decide(envelope(province_order(kind))), Accepted)
 
@@ -407,3 +409,28 @@ def test_arbitrary_signed_fields_are_judged_without_an_error(kind: str, changes:
 @given(st.binary(max_size=300))
 def test_arbitrary_signed_bytes_are_malformed(payload: bytes) -> None:
     assert refusal(sign("desired", payload, key(COMMUNE)).encode()) is Refusal.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [("province", None), ("commune", None), ("hamlet", Refusal.WRONG_ROLE)],
+)
+def test_a_board_is_taken_over_by_a_commune_or_higher_that_has_the_role(
+    level: str, expected: Refusal | None
+) -> None:
+    document = root_document()
+    document["issuers"][0] |= {"level": level, "kinds": ["takeover"]}
+    outcome = decide(envelope(order("takeover")), root=Root.read(json.dumps(document)))
+    assert (outcome.refusal if isinstance(outcome, Refused) else None) is expected
+
+
+def test_a_takeover_without_the_role_out_of_scope_over_or_by_a_stranger_is_refused() -> None:
+    assert refusal(envelope(order("takeover"))) is Refusal.WRONG_ROLE
+    document = root_document()
+    document["issuers"][0]["kinds"] = ["takeover"]
+    root = Root.read(json.dumps(document))
+    elsewhere = order("takeover", scope={"kind": "station", "id": "xa-khac"})
+    assert refusal(envelope(elsewhere), root=root) is Refusal.WRONG_SCOPE
+    over = order("takeover", not_before=(NOW - timedelta(days=2)).isoformat(), expires=NOW.isoformat())
+    assert refusal(envelope(over), root=root) is Refusal.EXPIRED
+    assert refusal(envelope(order("takeover"), STRANGER), root=root) is Refusal.UNKNOWN_KEY

@@ -10,6 +10,7 @@ from agent.wire.base import Document
 ID, OTHER, SHA, KEY = "01JAZ0000000000000000000AB", "01JAZ0000000000000000000AC", "a" * 64, "b" * 64
 AT = "2026-11-22T05:00:00Z"
 MEDIA = {"sha256": SHA, "size_bytes": 10, "duration_ms": 1000, "gain_db": -1.5, "url": "/media/a.mp3"}
+FILE = {"sha256": SHA, "size_bytes": 10, "url": "/media/a.png"}
 ORDER = {
     "id": ID,
     "issuer": "commune",
@@ -18,7 +19,13 @@ ORDER = {
     "not_before": AT,
     "expires": "2026-11-23T05:00:00Z",
 }
-PART = {"language": "vi", "title": "Bản tin", "text": "Mưa lớn\nở thượng nguồn", "media": MEDIA}
+PART = {
+    "language": "vi",
+    "title": "Bản tin",
+    "text": "Mưa lớn\nở thượng nguồn",
+    "media": MEDIA,
+    "picture": FILE,
+}
 HEALTH = {
     "kind": "health",
     "boot_id": "b1",
@@ -27,6 +34,21 @@ HEALTH = {
     "clock": "rtc",
     "clock_error_ms": 1.5,
     "zones": [{"zone": "square", "on_air": "a@20261122T050000Z", "sounding": True, "output_rms_dbfs": -18.2}],
+    "boards": [
+        {
+            "board": "cho",
+            "page": "p",
+            "title": "Lịch",
+            "sha256": SHA,
+            "reason": "playlist",
+            "rank": "page",
+            "since": AT,
+            "on": True,
+            "foreign": False,
+            "brightness": 0.5,
+            "dead_modules": ["1/2"],
+        }
+    ],
     "issues": [{"code": "TL-301", "subject": "đồng hồ", "since": AT}],
     "mains": False,
     "bearer": "cellular",
@@ -44,7 +66,25 @@ EXAMPLES: list[tuple[type[Document], dict[str, Any]]] = [
                 {"weekdays": [1, 7], "start": "05:00", "end": "24:00", "max_minutes": 30, "max_dbfs": -6.0}
             ],
             "groups": ["thon-1"],
-            "pages": [{"id": "p", "title": "Lịch", "text": "x", "dwell_s": 5}],
+            "pages": [
+                {"id": "p", "title": "Lịch", "text": "x", "dwell_s": 5},
+                {
+                    "id": "q",
+                    "title": "Chợ phiên",
+                    "ticker": "Chợ họp sớm",
+                    "language": "km",
+                    "picture": FILE,
+                    "stream": "https://video.xa/chi.m3u8",
+                    "qr": "https://xa.vn",
+                    "weather": "25 độ",
+                    "template": "large",
+                    "windows": [{"weekdays": [6, 7], "start": "05:00", "end": "24:00"}],
+                    "valid_from": AT,
+                    "valid_until": "2026-12-01T05:00:00Z",
+                    "urgent": True,
+                    "boards": ["cho"],
+                },
+            ],
             "settings": {"volume": 0.5, "mode": "a", "on": True, "count": 3},
             "release": {"version": "1.2", "sha256": SHA, "size_bytes": 1, "url": "/r"},
         },
@@ -65,6 +105,7 @@ EXAMPLES: list[tuple[type[Document], dict[str, Any]]] = [
         },
     ),
     (orders.Cancel, {**ORDER, "kind": "cancel", "cancels": OTHER, "all_clear": PART}),
+    (orders.Takeover, {**ORDER, "kind": "takeover", "boards": ["cho"], "reason": "Bão số 3"}),
     (
         orders.Grant,
         {
@@ -151,6 +192,26 @@ EXAMPLES: list[tuple[type[Document], dict[str, Any]]] = [
             "sensed_ms": 0,
             "failed_items": ["i: unreadable"],
             "verdict": "silent",
+        },
+    ),
+    (
+        reports.ScreenReport,
+        {
+            "kind": "screen",
+            "id": ID,
+            "board": "cho",
+            "page": "p",
+            "title": "Lịch",
+            "order_id": OTHER,
+            "reason": "playlist",
+            "sha256": SHA,
+            "screens": 2,
+            "first_shown": AT,
+            "last_shown": "2026-11-22T05:30:00Z",
+            "times": 30,
+            "shown_s": 600.5,
+            "complaints": ["missing_glyph U+1F600"],
+            "thumbnail": "iVBORw0KGgo=",
         },
     ),
     (reports.Reported, {"kind": "reported", "boot_id": "b", "at": AT, "schedule_sha256": SHA}),
