@@ -111,6 +111,7 @@ def screen_report(report_id: str, stay: Stay) -> ScreenReport:
         shown_s=round(stay.shown_s, 1),
         complaints=tuple(_line(one) for one in stay.complaints),
         thumbnail=thumbnail,
+        ended=stay.ended,
     )
 
 

@@ -17,6 +17,9 @@ from drivers.api import BoardAbilities, BoardGeometry, BoardStatus, Colours, Tic
 Row = dict[str, Any]
 """A JSON object as it travels; both ends are ours and of the same version."""
 
+THUMBNAIL_BYTES = 6 * 1024
+"""Largest thumbnail: base64 makes 8 KB of it, which a report may carry."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:

@@ -1,6 +1,8 @@
 """As-run of a board: one record for each stay of a page, however often it took its turn.
 
-Bounded: a stay is told at the latest after an hour, and ordinary pages at most `MAX_PER_DAY` times a day.
+Bulletins, live sound and emergencies are told as soon as they come up too, and so is a picture that was
+never told before: a power cut must not take the proof along. A stay is told at the latest after an hour, and
+ordinary pages at most `MAX_PER_DAY` times a day.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from agent.model.board import Look, Page, PageRank
+from agent.signage.link import THUMBNAIL_BYTES
 
 STAY = timedelta(hours=1)
 """A stay that lasts longer is told in several records."""
@@ -17,8 +20,8 @@ STAY = timedelta(hours=1)
 MAX_PER_DAY = 2_000
 """Records of ordinary pages in one day; those of bulletins and emergencies are never left out."""
 
-THUMBNAIL_BYTES = 6 * 1024
-"""Of PNG; a larger one is not sent: base64 makes 8 KB of it."""
+PICTURES_PER_DAY = 500
+"""New pictures of ordinary pages that are told as soon as they come up."""
 
 _SENT = 256
 _COMPLAINTS = 20
@@ -63,7 +66,7 @@ class _Moment:
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """A page was on a board; see `agent.wire.reports.ScreenReport`."""
+    """A page is or was on a board; see `agent.wire.reports.ScreenReport`."""
 
     board: str
     page: Page
@@ -77,12 +80,29 @@ class Stay:
     shown_s: float = 0.0
     complaints: tuple[str, ...] = ()
     thumbnail: bytes = field(default=b"", repr=False)
+    ended: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class _Given:
     look: Look
     pages: dict[str, Page]
+
+
+class _Daily:
+    """So many a day."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._day: date | None = None
+        self._count = 0
+
+    def allows(self, at: datetime) -> bool:
+        """Count one more; False when the day has had its share."""
+        if at.date() != self._day:
+            self._day, self._count = at.date(), 0
+        self._count += 1
+        return self._count <= self._most
 
 
 class ScreenLog:
@@ -97,7 +117,7 @@ class ScreenLog:
         self._early: dict[str, tuple[str, ...]] = {}  # complaints about pages that are not up yet
         self._now: tuple[str, float] | None = None  # page on the board, and since when
         self._sent: dict[tuple[str, str], None] = {}
-        self._day: tuple[date, int] | None = None
+        self._stays, self._pictures = _Daily(MAX_PER_DAY), _Daily(PICTURES_PER_DAY)
         self.dropped = 0
 
     def given(self, number: int, look: Look) -> None:
@@ -124,6 +144,9 @@ class ScreenLog:
                 complaints=self._early.pop(page.id, ()), thumbnail=thumbnail,
             )  # fmt: skip
             self._began_s[page.id] = moment.at_s
+            if known.rank >= PageRank.BULLETIN or (thumbnail and self._pictures.allows(event.at)):
+                self._tell(replace(known, ended=False))
+                known = replace(known, thumbnail=b"")  # it has gone out
         else:
             times = known.times + (event.number == 1)
             last = max(known.first_shown, event.at)  # the clock may have been set back
@@ -167,17 +190,10 @@ class ScreenLog:
         for key in list(keys):
             stay = self._open.pop(key)
             self._began_s.pop(key, None)
-            if stay.rank < PageRank.BULLETIN and not self._within_day(at):
+            if stay.rank >= PageRank.BULLETIN or self._stays.allows(at):
+                self._tell(stay)
+            else:
                 self.dropped += 1
-                continue
-            self._tell(stay)
-
-    def _within_day(self, at: datetime) -> bool:
-        day, count = self._day if self._day is not None else (at.date(), 0)
-        if day != at.date():
-            count = 0
-        self._day = at.date(), count + 1
-        return count < MAX_PER_DAY
 
     def _is_news(self, page_id: str, event: Shown) -> bool:
         key = page_id, event.sha256

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.model.board import Facts, Page, PageKind
-from agent.signage.link import Problem, Setup
+from agent.signage.link import THUMBNAIL_BYTES, Problem, Setup
 from agent.signage.screen import Colour, Fill, Screen, TickerBand
 from drivers.api import BoardAbilities, BoardGeometry, Frame, PixelFormat, TickerKind
 
@@ -228,10 +228,15 @@ class Studio:
         return Image.frombytes("RGB", size, rows, "raw", _RAW[form], stride_bytes).tobytes()
 
     def thumbnail(self, rgb: bytes) -> bytes:
-        """PNG of at most 160 px."""
+        """PNG of at most 160 px; fewer colours, then fewer pixels, until a photograph is small enough."""
         image = self._image(rgb)
-        image.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
-        return _png(image)
+        for side_px in (_THUMBNAIL_PX, _THUMBNAIL_PX * 3 // 4, _THUMBNAIL_PX // 2):
+            image.thumbnail((side_px, side_px))
+            for made in (image, image.quantize(64), image.quantize(16)):
+                small = _png(made)
+                if len(small) <= THUMBNAIL_BYTES:
+                    return small
+        return b""
 
     def png(self, rgb: bytes) -> bytes:
         """PNG of a whole frame."""

@@ -247,6 +247,9 @@ class AsRunReport(Document):
 class ScreenReport(Document):
     """Proof that a page was on a board; pages that take turns are counted in one report, an hour at most.
 
+    What came up may be told at once, with `ended` false; the report of the whole stay, with the same board,
+    page and `first_shown`, takes its place later.
+
     Attributes:
         page: id of the page.
         order_id: the order that caused it.
@@ -275,6 +278,7 @@ class ScreenReport(Document):
     shown_s: float = Field(default=0, ge=0)
     complaints: tuple[Line, ...] = Field(default=(), max_length=20)
     thumbnail: Annotated[str, Field(max_length=8 * 1024)] | None = None
+    ended: bool = True
 
 
 class Reported(Document):

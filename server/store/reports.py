@@ -117,6 +117,12 @@ def list_screens(
     rows = conn.execute(
         "SELECT device, received, body FROM reports WHERE device = ? AND kind = 'screen'"
         " AND (? IS NULL OR json_extract(body, '$.board') = ?)"
+        # What was told when it came up gives way to the report of the whole stay.
+        " AND (json_extract(body, '$.ended') IS NOT 0 OR NOT EXISTS (SELECT 1 FROM reports AS whole"
+        "  WHERE whole.device = reports.device AND whole.kind = 'screen' AND whole.at = reports.at"
+        "  AND json_extract(whole.body, '$.ended') IS NOT 0"
+        "  AND json_extract(whole.body, '$.board') = json_extract(reports.body, '$.board')"
+        "  AND json_extract(whole.body, '$.page') = json_extract(reports.body, '$.page')))"
         " AND (? IS NULL OR (at, n) < (SELECT at, n FROM reports WHERE device = ? AND id = ?))"
         " ORDER BY at DESC, n DESC LIMIT ?",
         (device, board, board, before, device, before, limit),

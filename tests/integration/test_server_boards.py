@@ -444,6 +444,31 @@ async def test_what_boards_show_is_told_with_faults_takeover_and_thumbnail(tmp_p
         await bench.call("GET", "/api/v1/boxes/box-0000000000/screens", expect=404)
 
 
+async def test_what_came_up_gives_way_to_the_report_of_the_whole_stay(tmp_path: Path) -> None:
+    whole, other = a_screen(0), a_screen(1)
+    begun = [
+        one.model_copy(update={"id": new_ulid(datetime.now(UTC)), "ended": False}) for one in (whole, other)
+    ]
+    async with a_server(tmp_path) as bench:
+        box = await bench.enrol("Loa chợ")
+
+        async def listed(count: int) -> list[str]:
+            async def kept() -> Any:
+                found = (await bench.call("GET", f"/api/v1/boxes/{box.device}/screens"))["screens"]
+                return [one["report"]["id"] for one in found] if len(found) == count else None
+
+            return list(await until(kept))
+
+        async with bench.mqtt(box) as client:
+            for one in begun:
+                await bench.report(box, client, "screen", one)
+            assert await listed(2) == [begun[1].id, begun[0].id]
+            await bench.report(box, client, "screen", whole)
+            async with asyncio.timeout(10):
+                while await listed(2) != [begun[1].id, whole.id]:
+                    await asyncio.sleep(0.05)
+
+
 async def test_a_thumbnail_that_is_no_png_is_not_passed_on(tmp_path: Path) -> None:
     async with a_server(tmp_path) as bench:
         box = await bench.enrol()

@@ -106,9 +106,9 @@ def is_dark(rgb: bytes) -> bool:
 
 
 async def screens(box: OnAir) -> list[dict[str, Any]]:
-    """As-run reports of screens that wait to be sent, oldest first."""
+    """As-run reports of whole stays that wait to be sent, oldest first."""
     waiting = [json.loads(one.payload) for one in await box.store.outbox_next(1000)]
-    return [one for one in waiting if one["kind"] == "screen"]
+    return [one for one in waiting if one["kind"] == "screen" and one["ended"]]
 
 
 async def screen_of(box: OnAir, order: str, limit_s: float = 10) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from agent.model.board import Look, Page, PageKind, PageRank
 from agent.signage import proof
+from agent.signage.link import THUMBNAIL_BYTES
 from agent.signage.proof import ScreenLog, Shown, Stay
 
 NOW = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
@@ -17,9 +18,13 @@ class Bench:
 
     def __init__(self) -> None:
         self.told: list[Stay] = []
-        self.log = ScreenLog("board", self.told.append)
+        self.begun: list[Stay] = []
+        self.log = ScreenLog("board", self.tell)
         self.at = NOW
         self.looks = 0
+
+    def tell(self, stay: Stay) -> None:
+        (self.told if stay.ended else self.begun).append(stay)
 
     def give(self, *names: str, reason: str = "playlist", rank: PageRank = PageRank.PAGE) -> None:
         self.looks += 1
@@ -85,9 +90,10 @@ def test_a_thumbnail_is_sent_once_and_only_if_it_is_small() -> None:
         bench.give("a")
         bench.show("a", 5)
         bench.dark(5)
-    assert [one.thumbnail for one in bench.told] == [b"png", b""]
+    assert [one.thumbnail for one in bench.begun] == [b"png"]
+    assert [one.thumbnail for one in bench.told] == [b"", b""]
     bench.give("large")
-    bench.show("large", thumbnail=b"x" * (proof.THUMBNAIL_BYTES + 1))
+    bench.show("large", thumbnail=b"x" * (THUMBNAIL_BYTES + 1))
     bench.dark(1)
     assert bench.told[-1].thumbnail == b""
 
@@ -152,3 +158,25 @@ def test_a_long_stay_is_told_every_hour_also_when_the_clock_was_set_back() -> No
     for minute in range(130):
         bench.log.shown(Shown(1, "a", 1, 1, "a", NOW - minute * timedelta(hours=1), b"", minute * 60.0))
     assert len(bench.told) == 2
+
+
+def test_an_emergency_is_told_as_soon_as_it_is_up_so_that_a_power_cut_takes_no_proof_along() -> None:
+    bench = Bench()
+    bench.give("e", reason="emergency", rank=PageRank.EMERGENCY)
+    bench.show("e", thumbnail=b"")
+    (begun,) = bench.begun
+    assert (begun.page.id, begun.reason, begun.times, begun.shown_s) == ("e", "emergency", 1, 0.0)
+    bench.dark(90)
+    (whole,) = bench.told
+    assert (whole.first_shown, whole.shown_s) == (begun.first_shown, 90)
+
+
+def test_new_pictures_of_ordinary_pages_are_told_at_once_and_bounded_a_day() -> None:
+    bench = Bench()
+    for number in range(proof.PICTURES_PER_DAY + 5):
+        bench.give(f"p{number}")
+        bench.show(f"p{number}", 1)
+    bench.dark()
+    assert len(bench.begun) == proof.PICTURES_PER_DAY
+    assert len(bench.told) == proof.PICTURES_PER_DAY + 5
+    assert all(one.thumbnail for one in bench.told[-4:])  # what did not go out then goes out with the whole

@@ -125,6 +125,7 @@ def test_coverage_is_what_fonttools_reads() -> None:
         assert coverage(font) == set(TTFont(font).getBestCmap() or ()), font.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bold", [True, False])
 @pytest.mark.parametrize("sharp", [True, False])
 def test_no_vietnamese_letter_leaves_ink_outside_its_line_box_at_any_size(
@@ -323,6 +324,7 @@ def test_any_text_even_uncleaned_is_drawn_inside_its_line_box(text: str, size: i
 SHARED = Typesetter()
 
 
+@pytest.mark.slow
 def test_every_character_the_fonts_have_can_be_shaped(type_: Typesetter) -> None:
     """raqm refuses paragraph separators, which some fonts list."""
     codes = sorted(set().union(*(family.characters for family in type_._families)))
