@@ -72,7 +72,7 @@ def test_unit_is_restarted_and_speaks_to_systemd(unit: Path) -> None:
     assert given["Type"] == ["notify"]
     assert given["Restart"] == ["always"]
     assert given["ProtectSystem"] == ["strict"]
-    assert given["TimeoutStopSec"] == ["10"]
+    assert given["TimeoutStopSec"] == ["20" if unit.stem == "tieng-lang-agent" else "10"]
     assert given["ExecStart"][0].startswith(BIN)
 
 
@@ -98,7 +98,7 @@ def test_users_and_directories_of_the_units_are_declared(tmp_path: Path) -> None
         given = settings(unit)
         assert f"\n{given['User'][0]}:" in f"\n{passwd}"
         assert f"\n{given['Group'][0]}:" in f"\n{group}"
-    for name in ("audio", "gpio", "i2c", "spi"):
+    for name in ("audio", "dialout", "gpio", "i2c", "spi", "video"):
         assert re.search(rf"^{name}:.*:tieng-lang$", group, re.MULTILINE), name
     if shutil.which("systemd-tmpfiles") is None:
         pytest.skip("systemd-tmpfiles is not installed here; users were checked")
