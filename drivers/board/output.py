@@ -44,3 +44,19 @@ class Output(Protocol):
     def close(self) -> None:
         """Let go, leaving on the board what it shows as far as the hardware allows; never raises."""
         ...
+
+
+class Keeper(Protocol):
+    """Keeps what an output showed before us, beyond this process. Every call blocks; none raises."""
+
+    def load(self) -> object:
+        """Return what an earlier process stored and never forgot, None if there is nothing."""
+        ...
+
+    def store(self, former: object) -> None:
+        """Keep what `Output.take` returned, before anything of ours is shown."""
+        ...
+
+    def forget(self) -> None:
+        """It has been given back."""
+        ...

@@ -29,7 +29,7 @@ from drivers.api import (
     PixelFormat,
 )
 from drivers.board.leaving import see_through
-from drivers.board.output import Output
+from drivers.board.output import Keeper, Output
 from drivers.board.packing import pack, require_size
 from drivers.worker_thread import WorkerThread
 
@@ -48,6 +48,7 @@ class _Hold:
 
     Attributes:
         output: None while it is gone.
+        keeper: keeps `former` for later processes, None if nothing does.
         taken: the output is ours.
         former: what was there before us; kept when the output was lost and came back.
         painted: the whole picture is on it.
@@ -55,6 +56,7 @@ class _Hold:
     """
 
     output: Output | None
+    keeper: Keeper | None = None
     taken: bool = False
     former: object = None
     painted: bool = False
@@ -73,6 +75,8 @@ class SurfaceBoard:
         *,
         thread: WorkerThread,
         limit_s: float,
+        keeper: Keeper | None = None,
+        former: object = None,
     ) -> None:
         self.name = name
         self.geometry = geometry
@@ -82,7 +86,7 @@ class SurfaceBoard:
         self._limit_s = limit_s
         self._format = output.pixel_format
         self._paces = output.paces
-        self._hold = _Hold(output)
+        self._hold = _Hold(output, keeper, former=former)
         self._row_bytes = geometry.width_px * self._format.size_bytes
         self._picture = memoryview(bytearray(self._row_bytes * geometry.height_px))
         self._black = memoryview(bytes(len(self._picture)))
@@ -246,7 +250,10 @@ class SurfaceBoard:
             output.check()
         if not hold.taken:
             former = output.take()
-            hold.former = former if hold.former is None else hold.former
+            if hold.former is None:
+                if hold.keeper is not None:
+                    hold.keeper.store(former)
+                hold.former = former
             hold.taken = True
             if hold.level is not None:
                 output.brightness(hold.level)
@@ -283,6 +290,8 @@ class SurfaceBoard:
             output = self._attached()
             output.check()  # what nobody receives is not handed back
             output.give_back(hold.former)
+            if hold.keeper is not None:
+                hold.keeper.forget()
             hold.taken = hold.painted = False
             hold.former = None
         self._mine = False
@@ -336,7 +345,12 @@ def next_due(last_s: float | None, now_s: float, period_s: float) -> float:
 
 @asynccontextmanager
 async def open_surface(
-    name: str, geometry: BoardGeometry, connect: Callable[[], Output], *, limit_s: float = _LIMIT_S
+    name: str,
+    geometry: BoardGeometry,
+    connect: Callable[[], Output],
+    *,
+    limit_s: float = _LIMIT_S,
+    keeper: Keeper | None = None,
 ) -> AsyncIterator[Board]:
     """Open a board on the output that `connect` opens; leaving shows the safe screen, else dark.
 
@@ -345,6 +359,7 @@ async def open_surface(
         geometry: of the board.
         connect: opens the output; called in a thread, again after the output was lost.
         limit_s: longest time any call may take.
+        keeper: keeps what the output showed before us, for later processes; called in the thread.
 
     Raises:
         DeviceUnavailableError: the output is not there.
@@ -358,11 +373,14 @@ async def open_surface(
             raise DeviceUnavailableError(f"{name}: {error}") from error
 
     try:
+        former = None if keeper is None else await thread.call(keeper.load, limit_s)
         output = await thread.call(first, limit_s, discard=lambda late: late.close())
     except BaseException:
         thread.close()
         raise
-    board = SurfaceBoard(name, geometry, connect, output, thread=thread, limit_s=limit_s)
+    board = SurfaceBoard(
+        name, geometry, connect, output, thread=thread, limit_s=limit_s, keeper=keeper, former=former
+    )
     try:
         yield board
     finally:

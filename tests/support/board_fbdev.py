@@ -34,10 +34,11 @@ class FbdevBench:
             directory / "fb0", 64, 40, bits=bits, channels=(red, green, blue), gap_bytes=24, panned_rows=3
         )
         self.screen.scribble(b"\x7ebefore us ")
+        self._keep = directory / "keep"
         self._lengths = (red.length, green.length, blue.length)
 
     def driver(self) -> BoardDriver:
-        return FbdevBoard("screen", GEOMETRY, self.screen.path, ioctl=self.screen.ioctl)
+        return FbdevBoard("screen", GEOMETRY, self.screen.path, ioctl=self.screen.ioctl, keep_dir=self._keep)
 
     def shown(self) -> Frame:
         size = self.geometry

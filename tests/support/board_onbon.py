@@ -39,16 +39,17 @@ class OnbonBench:
     limit_s = 3.0
     former = True
 
-    def __init__(self, kind: Kind, server: CardServer) -> None:
+    def __init__(self, kind: Kind, server: CardServer, directory: Path) -> None:
         self.kind = kind
         self.server = server
+        self._keep = directory / "keep"
         self.card = server.card
         self.geometry = BoardGeometry(kind.width, kind.height)
         self.faults = frozenset(Fault)
 
     def driver(self, blank_after_s: int = 120) -> BoardDriver:
         plan = Plan(self.geometry, self.kind.x, self.kind.y, blank_after_s=blank_after_s)
-        return OnbonBoard("sign", plan, self.link)
+        return OnbonBoard("sign", plan, self.link, self._keep)
 
     def link(self) -> Link:
         if self.kind.transport == "tcp":
@@ -120,7 +121,6 @@ class OnbonBench:
 def _maker(kind: Kind) -> Callable[[Path], AbstractAsyncContextManager[OnbonBench]]:
     @asynccontextmanager
     async def make(directory: Path) -> AsyncIterator[OnbonBench]:
-        del directory
         card = OnbonCard(kind.family, kind.x + kind.width + 13, kind.y + kind.height + 2, kind.colours)
         pixels = card.width * card.height
         card.programs[b"P000"] = (b"\xff\0\0" + b"\0" * 6) * (pixels // 3) + b"\0" * (pixels % 3 * 3)
@@ -129,7 +129,7 @@ def _maker(kind: Kind) -> Callable[[Path], AbstractAsyncContextManager[OnbonBenc
         await server.listen_udp()
         server.listen_serial()
         try:
-            yield OnbonBench(kind, server)
+            yield OnbonBench(kind, server, directory)
         finally:
             await server.close()
 

@@ -34,6 +34,7 @@ from drivers.api import (
     Options,
     TickerKind,
 )
+from drivers.board import kept
 from drivers.board.alpha.codec import ROWS_MAX, Depth
 from drivers.board.alpha.line import BAUD, LIMIT_S, Line
 from drivers.board.alpha.picture import WIDTH_MAX_PX
@@ -272,7 +273,6 @@ class AlphaBoard:
             DeviceProtocolError: something else answers.
         """
         line = Line(self.name, self._device, baud=self._baud, limit_s=self._limit_s)
-        plain = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in self.name)[:60]
         sign = Sign(
             self.name,
             line,
@@ -280,7 +280,7 @@ class AlphaBoard:
             depth=self._depth,
             address=self._address.encode("ascii"),
             acknowledge=self._acknowledge,
-            keep=None if self._keep_dir is None else self._keep_dir / f"alpha-{plain}.json",
+            keep=kept.place(self._keep_dir, "alpha", self.name, ".json"),
         )
         # A whole picture, what was there before it, and every answer at its limit.
         pixels = (self._geometry.width_px + 1) * self._geometry.height_px

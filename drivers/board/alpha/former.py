@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from drivers.board import kept
 from drivers.board.alpha.codec import Entry, MalformedError, parse_table
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,10 @@ def size_of(entries: tuple[Entry, ...]) -> int:
     )
 
 
-def store(path: Path, former: Former) -> None:
+def store(path: Path | None, former: Former) -> None:
     """Keep it in a file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".new")
-    temporary.write_text(
+    kept.write(
+        path,
         json.dumps(
             {
                 "table": b"".join(entry.encode() for entry in former.entries).hex(),
@@ -45,21 +45,31 @@ def store(path: Path, former: Former) -> None:
                 "sequence": former.sequence.hex(),
                 "complete": former.complete,
             }
-        )
+        ).encode(),
     )
-    temporary.replace(path)
 
 
-def load(path: Path) -> Former | None:
+def load(path: Path | None) -> Former | None:
     """Read it again, None when there is nothing that can be used."""
     try:
-        found = json.loads(path.read_text())
+        content = kept.read(path)
+        if content is None:
+            return None
+        found = json.loads(content)
         return Former(
             parse_table(bytes.fromhex(found["table"])),
             {bytes.fromhex(key): bytes.fromhex(value) for key, value in found["contents"].items()},
             bytes.fromhex(found["sequence"]),
             found["complete"] is True,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, MalformedError) as error:
+    except (
+        kept.KeptError,
+        RecursionError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        MalformedError,
+    ) as error:
         logger.debug("nothing kept at %s: %s", path, error)
         return None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.api import BoardGeometry, DeviceProtocolError, DeviceRefusedError, DriverError, Frame
+from drivers.board import kept
 from drivers.board.alpha import codec, former, picture
 from drivers.board.alpha.codec import Acknowledged, Depth, Fault, Kind, Reply
 from drivers.board.alpha.former import Former
@@ -188,8 +189,7 @@ class Sign:
         if self._taken:
             self._restore(self._former or Former())
         self._taken, self._former, self._on = False, None, True
-        if self._keep is not None:
-            self._keep.unlink(missing_ok=True)
+        kept.forget(self._keep)
 
     def forget(self) -> None:
         """Take nothing for granted any more: the next picture is written whole."""
@@ -255,11 +255,10 @@ class Sign:
 
     def _take_over(self, table: bytes, *, ours: bool) -> None:
         if ours:
-            self._former = None if self._keep is None else former.load(self._keep)
+            self._former = former.load(self._keep)
         else:
             self._former = self._remember(table)
-            if self._keep is not None:
-                former.store(self._keep, self._former)
+            former.store(self._keep, self._former)
         self._taken = True
 
     def _remember(self, table: bytes) -> Former:

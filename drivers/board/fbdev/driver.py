@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from drivers.api import Board, BoardGeometry, DriverSetupError, Options
+from drivers.board import kept
+from drivers.board.fbdev.former import Keeper
 from drivers.board.fbdev.memory import FORMATS, FrameBuffer, Ioctl, Shape
 from drivers.board.surface import open_surface
 from drivers.options import integer, maybe_integer, refuse_unknown, text
@@ -32,9 +34,13 @@ def kernel_ioctl(file: int, request: int, buffer: bytearray) -> int:
 class FbdevBoard:
     """The upper left part of a framebuffer. Leaving `open()` shows the safe screen, else black."""
 
+    remembers = True
     _known = frozenset(
-        {"width_px", "height_px", "path", "format", "screen_width_px", "screen_height_px", "stride_bytes"}
-    )
+        {
+            "width_px", "height_px", "path", "format", "screen_width_px", "screen_height_px", "stride_bytes",
+            "keep_dir",
+        }
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -43,6 +49,8 @@ class FbdevBoard:
         path: Path = Path("/dev/fb0"),
         shape: Shape | None = None,
         ioctl: Ioctl = kernel_ioctl,
+        *,
+        keep_dir: Path | None = None,
     ) -> None:
         """Remember the place.
 
@@ -52,16 +60,19 @@ class FbdevBoard:
             path: of the framebuffer.
             shape: of the memory, used when the file does not tell it.
             ioctl: asks the file; called in a thread.
+            keep_dir: what the screen showed before us is kept there, so that it can be handed back even after
+                a restart; None: only as long as the board is open.
         """
         self.name = name
         self._geometry = geometry
         self._path = path
         self._shape = shape
         self._ioctl = ioctl
+        self._keep = kept.place(keep_dir, "fbdev", name, ".screen")
 
     @classmethod
     def from_options(cls, name: str, options: Options) -> Self:
-        """Build from `width_px`, `height_px`, `path` (default `/dev/fb0`).
+        """Build from `width_px`, `height_px`, `path` (default `/dev/fb0`), `keep_dir`.
 
         For memory that does not tell its shape: `format` (`xrgb8888`, `xbgr8888`, `rgb888`, `bgr888`,
         `rgb565`), `screen_width_px` and `screen_height_px` (default: of the board), `stride_bytes` (default:
@@ -71,13 +82,18 @@ class FbdevBoard:
         width = integer(name, options, "width_px", low=1, high=_SIDE_MAX_PX)
         height = integer(name, options, "height_px", low=1, high=_SIDE_MAX_PX)
         path = Path(text(name, options, "path", "/dev/fb0"))
-        return cls(name, BoardGeometry(width, height), path, _shape(name, options, width, height))
+        shape = _shape(name, options, width, height)
+        keep_dir = text(name, options, "keep_dir", "")
+        return cls(
+            name, BoardGeometry(width, height), path, shape, keep_dir=Path(keep_dir) if keep_dir else None
+        )
 
     def open(self) -> AbstractAsyncContextManager[Board]:
         return open_surface(
             self.name,
             self._geometry,
             lambda: FrameBuffer(self.name, self._path, self._geometry, self._shape, self._ioctl),
+            keeper=Keeper(self.name, self._geometry, self._keep),
         )
 
 

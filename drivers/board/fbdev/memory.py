@@ -8,6 +8,7 @@ memory if its shape is given.
 from __future__ import annotations
 
 import errno
+import logging
 import mmap
 import os
 import stat
@@ -25,7 +26,10 @@ from drivers.api import (
     PixelFormat,
     TickerKind,
 )
+from drivers.board.fbdev.former import Former
 from drivers.board.packing import reorder
+
+logger = logging.getLogger(__name__)
 
 Ioctl = Callable[[int, int, bytearray], int]
 
@@ -110,7 +114,7 @@ class FrameBuffer:
         return self._mode[0]
 
     def take(self) -> object:
-        return self._read()
+        return Former(self._shape.channels, self._read())
 
     def check(self) -> None:
         """Raise when the device was unplugged, replaced, or set to another mode."""
@@ -153,11 +157,14 @@ class FrameBuffer:
     def give_back(self, former: object) -> None:
         """Write what was there; a line of text of the console may have been drawn meanwhile and is lost."""
         size = self._geometry.width_px * self._pixel_bytes
-        if not isinstance(former, bytes) or len(former) != size * self._geometry.height_px:
-            former = bytes(size * self._geometry.height_px)  # the screen has other pixels than it had then
+        if isinstance(former, Former) and former.channels == self._shape.channels:
+            pixels = former.pixels
+        else:
+            logger.warning("board %s: handed back dark: it had other pixels before us", self._name)
+            pixels = bytes(size * self._geometry.height_px)
         for row in range(self._geometry.height_px):
             at = self._start(row)
-            self._memory[at : at + size] = former[row * size : (row + 1) * size]
+            self._memory[at : at + size] = pixels[row * size : (row + 1) * size]
 
     def close(self) -> None:
         try:

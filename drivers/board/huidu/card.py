@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
 from drivers.api import BoardGeometry, BoardStatus, DeviceProtocolError, DeviceRefusedError
+from drivers.board import kept
 from drivers.board.huidu import documents, programme
 from drivers.board.huidu.codec import FileKind, MalformedError
 from drivers.board.huidu.link import Link
@@ -52,7 +53,7 @@ class Card:
         self._geometry = geometry
         self._kind = FileKind.PICTURE_IN_RAM if in_ram else FileKind.PICTURE
         self._kept_bytes = _KEPT_BYTES_IN_RAM if in_ram else _KEPT_BYTES
-        self._keep = None if keep_dir is None else keep_dir / f"huidu-{_plain(name)}.xml"
+        self._keep = kept.place(keep_dir, "huidu", name, ".xml")
         self._identity: _Identity | None = None
         self._met = 0
         self._former: Element | None = None
@@ -299,23 +300,17 @@ class Card:
         if self._keep is None:
             return None
         try:
-            return documents.parse(self._keep.read_bytes())
-        except (OSError, MalformedError) as error:
-            logger.warning("board %s: what was there before us is not known: %s", self._name, error)
-            return None
+            content = kept.read(self._keep)
+            if content is not None:
+                return documents.parse(content)
+            problem = "nothing is kept"
+        except (kept.KeptError, MalformedError) as error:
+            problem = str(error)
+        logger.warning("board %s: what was there before us is not known: %s", self._name, problem)
+        return None
 
     def _store(self, former: Element | None) -> None:
-        if self._keep is None:
-            return
         if former is None:
-            self._keep.unlink(missing_ok=True)
-            return
-        self._keep.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._keep.with_suffix(".new")
-        temporary.write_bytes(tostring(former, encoding="unicode").encode())
-        temporary.replace(self._keep)
-
-
-def _plain(name: str) -> str:
-    """Name that is safe in a file name."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)[:60]
+            kept.forget(self._keep)
+        else:
+            kept.write(self._keep, tostring(former, encoding="unicode").encode())

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 from drivers.api import (
@@ -27,6 +28,7 @@ from drivers.board.onbon.answers import Card, CardStatus
 from drivers.board.onbon.areas import Area
 from drivers.board.onbon.codec import BRIGHTNESS_STEPS, Family
 from drivers.board.onbon.conversation import Conversation
+from drivers.board.onbon.former import Keeper
 from drivers.board.onbon.link import Link, LinkLostError, TcpLink
 from drivers.board.onbon.painter import Painter
 from drivers.board.onbon.scene import AREAS_MAX, Place, scene
@@ -77,8 +79,8 @@ class OpenOnbonBoard:
 
     canvas = None
 
-    def __init__(self, name: str, link: Link, plan: Plan) -> None:
-        """Ask nothing yet; `attach` does."""
+    def __init__(self, name: str, link: Link, plan: Plan, keep: Path | None = None) -> None:
+        """Ask nothing yet; `attach` does. `keep` is the file of what was there before us."""
         self.name = name
         self.geometry = plan.geometry
         self.abilities = BoardAbilities()
@@ -100,25 +102,26 @@ class OpenOnbonBoard:
         self._returned = False
         self._on: bool | None = None
         self._level: int | None = None
-        self._before: CardStatus | None = None
+        self._keeper = Keeper(name, keep)
         self._usual: tuple[int, bool, bool] = (0, False, False)
         self._program: bytes | None = None
         self._foreign = ""
 
     async def attach(self) -> None:
-        """Find the card and remember how it was.
+        """Find the card and remember how it was before us, also before a process of ours that was killed.
 
         Raises:
             DeviceUnavailableError, DeviceProtocolError: as `show`.
             DeviceRefusedError: another model, another size, or one whose areas we cannot write.
         """
-        self._before = await self._do(self._talk.status)
-        self._usual = _usual(self._before)
+        told = await self._do(self._talk.status)
+        self._usual = _usual(told)
         if self._card is not None:
+            await self._keeper.recall(self._card, told)
             logger.info(
                 "board %s: %s, firmware %s, %dx%d px, %s, %d programs",
                 self.name, self._card.model, self._card.firmware, self._card.width_px, self._card.height_px,
-                self._place.colours.value, self._before.programs,
+                self._place.colours.value, told.programs,
             )  # fmt: skip
 
     async def show(self, frame: Frame, label: str, ticker: CardTicker | None = None) -> None:
@@ -145,13 +148,13 @@ class OpenOnbonBoard:
         """Set one of 16 steps for the whole day; raises as `Board.brightness`."""
         step = round(min(max(level, 0.0), 1.0) * BRIGHTNESS_STEPS)
         async with self._mine():
-            await self._do(lambda: self._talk.brightness(step))
+            await self._do(lambda: self._dim(step))
             self._level = step
 
     async def power(self, on: bool) -> None:
         """Switch the screen; the card remembers it without power. Raises as `show`."""
         async with self._mine():
-            await self._do(lambda: self._talk.switch(on=on))
+            await self._do(lambda: self._switch(on=on))
             self._on = on
 
     async def set_clock(self, when: datetime) -> None:
@@ -185,7 +188,7 @@ class OpenOnbonBoard:
         does a table of brightness by the time of day, which the card does not tell.
         """
         async with self._mine():
-            if not self._returned:
+            if not self._returned or self._keeper.holds:
                 await self._do(self._return)
 
     async def leave(self) -> None:
@@ -297,6 +300,14 @@ class OpenOnbonBoard:
         self._painted = self._link.openings
         await self._settle()
 
+    async def _dim(self, step: int) -> None:
+        async with self._keeper.changing(brightness=True):
+            await self._talk.brightness(step)
+
+    async def _switch(self, *, on: bool) -> None:
+        async with self._keeper.changing(switch=True):
+            await self._talk.switch(on=on)
+
     async def _settle(self) -> None:
         """See how the card is now that our picture stands; put back what somebody else has switched."""
         told = await self._talk.status()
@@ -305,7 +316,8 @@ class OpenOnbonBoard:
         self._foreign = ""
         self._usual, self._program = (told.programs, *self._usual[1:]), told.program
         if self._on is None:
-            self._on = True  # a board that shows has to be lit
+            async with self._keeper.changing(switch=True):
+                self._on = True  # a board that shows has to be lit
         if told.on != self._on:
             await self._talk.switch(on=self._on)
         if self._level is not None and told.brightness != self._level:
@@ -349,16 +361,17 @@ class OpenOnbonBoard:
         return ", ".join(words for words, changed in changes.items() if changed)
 
     async def _return(self) -> None:
-        before = self._before
         stills = len(scene(self._place, self._black, None, self._black))
         await self._talk.delete(*range(min(stills + 2, AREAS_MAX[self._place.family])))
         self._painter.forget()
-        if before is not None and self._level is not None:
-            await self._talk.brightness(before.brightness, before.brightness_mode)
+        former = self._keeper.former
+        if former.brightness is not None:
+            await self._talk.brightness(*former.brightness)
             self._level = None
-        if before is not None and self._on is not None:
-            await self._talk.switch(on=before.on)
+        if former.on is not None:
+            await self._talk.switch(on=former.on)
             self._on = None
+        await self._keeper.forget()
         self._wanted = None
         self._foreign = ""
         self._returned = True

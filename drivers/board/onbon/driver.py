@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from drivers.api import Board, BoardGeometry, Colours, DriverSetupError, Options
+from drivers.board import kept
 from drivers.board.leaving import see_through
 from drivers.board.onbon.board import OpenOnbonBoard, Plan
 from drivers.board.onbon.codec import Family
@@ -36,24 +38,29 @@ _SHORTEST_S, _LONGEST_S = 30, 65_535  # status, which refreshes the picture, is 
 class OnbonBoard:
     """A board on an Onbon card; leaving `open()` shows the safe picture, else black, until power is lost."""
 
+    remembers = True
     _known = frozenset(
         {
             "model", "transport", "host", "port", "baud", "colours", "width_px", "height_px", "x", "y",
-            "blank_after_s", "ticker_step_ms",
+            "blank_after_s", "ticker_step_ms", "keep_dir",
         }
     )  # fmt: skip
 
-    def __init__(self, name: str, plan: Plan, connect: Callable[[], Link]) -> None:
+    def __init__(
+        self, name: str, plan: Plan, connect: Callable[[], Link], keep_dir: Path | None = None
+    ) -> None:
         """Remember what to do.
 
         Args:
             name: of the board, for messages.
             plan: what the configuration says.
             connect: makes a link that is not open yet.
+            keep_dir: see `from_options`.
         """
         self.name = name
         self._plan = plan
         self._connect = connect
+        self._keep = kept.place(keep_dir, "onbon", name, ".json")
 
     @classmethod
     def from_options(cls, name: str, options: Options) -> Self:
@@ -73,6 +80,8 @@ class OnbonBoard:
                 0: it keeps it. With a safe picture it shows that instead.
             ticker_step_ms: time of one pixel at the card's fastest speed, 1 to 100, default 10: measure it,
                 the manual does not say.
+            keep_dir: brightness and switch as they were before us are kept there, so that they can be put
+                back even after a restart; default: only as long as the board is open.
 
         Raises:
             DriverSetupError: one of them is unknown, missing or out of range.
@@ -102,12 +111,13 @@ class OnbonBoard:
             blank_after_s=blank_after_s,
             ticker_step_ms=number(name, options, "ticker_step_ms", low=1, high=100, default=10),
         )
-        return cls(name, plan, _connector(name, options))
+        keep_dir = text(name, options, "keep_dir", "")
+        return cls(name, plan, _connector(name, options), Path(keep_dir) if keep_dir else None)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Board]:
         """Find the card; raises DeviceUnavailableError, DeviceProtocolError or DeviceRefusedError."""
-        board = OpenOnbonBoard(self.name, self._connect(), self._plan)
+        board = OpenOnbonBoard(self.name, self._connect(), self._plan, self._keep)
         try:
             await board.attach()
         except BaseException:
