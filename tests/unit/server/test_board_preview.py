@@ -38,6 +38,7 @@ async def test_what_the_child_says_comes_with_its_picture(
     assert previewer.kept(drawn.sha256) == drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "child",
     [
@@ -62,6 +63,7 @@ async def test_a_child_that_fails_is_a_refusal_in_words(
     assert refused.value.message["vi"].startswith("Chưa vẽ được")
 
 
+@pytest.mark.slow
 async def test_one_is_drawn_at_a_time_and_a_queue_that_is_full_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

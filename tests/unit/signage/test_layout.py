@@ -179,6 +179,7 @@ pages = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(pages, faces)
 def test_everything_lies_on_the_board_and_nothing_covers_text(page: Page, face: Face) -> None:
@@ -215,6 +216,7 @@ def test_all_of_the_text_is_on_the_screens(text: str, face: Face) -> None:
     assert shown == letters(clean(text).text.replace("\u200b", "")) or "\u200b" in text
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(pages, faces)
 def test_the_same_input_gives_the_same_screens(page: Page, face: Face) -> None:

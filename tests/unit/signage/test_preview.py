@@ -221,6 +221,7 @@ def test_times_without_offset_are_civil_times_of_the_board() -> None:
     assert read.now == datetime(2026, 11, 22, 10, 5, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_a_child_draws_the_same_picture(tmp_path: Path) -> None:
     document = {
         "board": {"width_px": 192, "height_px": 64},
@@ -237,6 +238,7 @@ def test_a_child_draws_the_same_picture(tmp_path: Path) -> None:
     assert told == {"problems": [], "screens": here.screens, "reduced": False}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("request_", "named"),
     [
@@ -274,6 +276,7 @@ def test_a_child_refuses_a_bad_request_by_name(request_: object, named: str) -> 
     assert named in str(told["problems"])
 
 
+@pytest.mark.slow
 def test_a_child_that_gets_hostile_text_and_pictures_ends_in_time(tmp_path: Path) -> None:
     bomb = tmp_path / "p"
     Image.new("1", (10_000, 10_000)).save(bomb, "PNG")
@@ -308,6 +311,7 @@ def test_the_largest_board_stays_inside_the_limits_of_a_child() -> None:
     assert data[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_a_child_cannot_take_more_memory_than_a_preview_may_need() -> None:
     code = "from agent.signage.preview import _limit; _limit(); bytearray(2 << 30)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -315,6 +319,7 @@ def test_a_child_cannot_take_more_memory_than_a_preview_may_need() -> None:
     assert "MemoryError" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_child_that_runs_on_and_on_is_ended() -> None:
     code = "from agent.signage.preview import _limit; _limit(cpu_s=1)\nwhile True: pass"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=30)

@@ -251,6 +251,7 @@ def test_no_page_bound_to_time_is_shown_by_a_clock_nobody_can_believe(
     assert look.reason != "off_hours"
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(states, moments, st.integers(0, 600))
 def test_a_look_holds_until_the_moment_it_names(state: BoardState, now: datetime, seconds: int) -> None:
