@@ -370,7 +370,7 @@ async def test_a_board_that_stops_answering_is_not_said_to_show_its_page(
     await shows(bench, "lu.0")
     bench.client.broken = "no answer"
     await until(lambda: not bench.engine.view.answers)
-    assert bench.stays[-1].page.id == "lu.0"
+    assert (bench.stays[-1].page.id, bench.stays[-1].ended) == ("lu.0", True)
     assert (bench.engine.view.page, bench.engine.view.sha256) == ("", "")
 
 
@@ -390,7 +390,7 @@ async def test_what_is_on_the_board_is_recorded_when_the_agent_stops() -> None:
     await shows(bench, "lu.0")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert [one.page.id for one in bench.stays] == ["lu.0"]
+    assert [(one.page.id, one.ended) for one in bench.stays] == [("lu.0", False), ("lu.0", True)]
 
 
 async def test_an_error_nobody_thought_of_costs_the_worker_and_not_the_emergency(bench: Bench) -> None:
