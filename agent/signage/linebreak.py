@@ -114,7 +114,7 @@ def wrap(text: str, width_px: float, measure: Measure, *, balance: bool = False)
         broken, badness = row.lines(width_px)
         if balance and 1 < len(broken) <= BALANCE_LINES:
             broken = _balanced(row, broken, badness, width_px)
-        lines.extend(broken)
+        lines.extend(line for line in broken if line.strip())  # a no-break space alone is no line
     return tuple(lines)
 
 

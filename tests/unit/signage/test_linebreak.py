@@ -5,7 +5,7 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.signage.linebreak import wrap
@@ -36,6 +36,7 @@ def kerned(text: str) -> float:
     return 3 + 9.5 * len(text) + 4 * text.count("Wi") - 2 * text.count("ho")
 
 
+@example("\xa0", 1, False, ten)
 @given(WORDS | ANY, st.integers(1, 400), st.booleans(), st.sampled_from([ten, kerned]))
 def test_no_line_is_too_wide_and_nothing_but_spaces_is_lost(
     text: str, width: int, balance: bool, measure: object
