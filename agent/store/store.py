@@ -80,9 +80,11 @@ class Store:
 
     async def inbox_add(self, envelope: bytes, transport: str, received_at: datetime) -> int | None:
         """Take in an envelope, durably; None if the same bytes are held or were judged already."""
-        return await self._db.write(
+        row = await self._db.write(
             lambda db: inbox.add(db, envelope, transport, received_at), self.inbox_news
         )
+        await self._db.apart(self._reserve.make)  # a look, unless it was given up and there is room again
+        return row
 
     async def inbox_add_at_any_price(self, envelope: bytes, transport: str, received_at: datetime) -> bool:
         """Take in an envelope although the card is full, by giving up the room kept for this.

@@ -355,7 +355,7 @@ async def test_on_a_full_card_room_is_left_for_orders(tmp_path: Path) -> None:
             assert [row for row in await store.inbox_pending(3_000) if row.envelope == b"emergency" * 500]
             assert not (disk / "agent.db.reserve").exists()
             (disk / "filler").unlink()
-        async with Store.open(disk / "agent.db"):
+            await store.inbox_add(b"the next order", "mqtt", NOW)
             assert (disk / "agent.db.reserve").stat().st_size == 2 * 1024 * 1024  # kept again
 
 
